@@ -1,0 +1,154 @@
+"""The leaderboard as one static HTML file: no network, no fonts or scripts from elsewhere, works from a disk.
+
+Everything is written here, tables and figures, so that the page reads without scripts too; the script only
+sorts tables and copies commands. ``#sort=score`` or ``#sort=policy:descending`` in the address sorts every
+table that has the column. The same records give the same bytes.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+from string import Template
+
+from medsim_agents.leaderboard.charts import harm_against_return, learning_curves, outcome_bars
+from medsim_agents.leaderboard.page_tables import NONE, harm_table, main_table, metric_table, minus, verdict
+from medsim_agents.leaderboard.records import Record, write_whole
+from medsim_agents.leaderboard.rows import Board, Row, Run, leaderboard
+from medsim_agents.leaderboard.table import board_title, duration, figure
+
+__all__ = ["render_page", "write_page"]
+
+
+def write_page(records: Iterable[Record], path: str | Path) -> Path:
+    """Make the leaderboard of these records and write it as one HTML file, whole or not at all."""
+    path = Path(path)
+    write_whole(path, render_page(leaderboard(records)))
+    return path
+
+
+def render_page(rows: Sequence[Row]) -> str:
+    """The page of these rows, as `leaderboard` orders them."""
+    boards = [(board, list(group)) for board, group in groupby(rows, key=lambda row: row.board)]
+    names = _anchors([board for board, _ in boards])
+    sections = [_section(board, group, names[board]) for board, group in boards]
+    return Template(_asset("page.html")).substitute(
+        style=_asset("page.css"),
+        script=_asset("page.js"),
+        overview=_overview(boards, names) if len(boards) > 1 else "",
+        boards="\n".join(sections) or '<p class="empty">No results yet.</p>',
+    )
+
+
+def _asset(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _anchors(boards: Sequence[Board]) -> dict[Board, str]:
+    """A name for each board to link to: suite and environment, numbered where that is not enough."""
+    found: dict[Board, str] = {}
+    for board in boards:
+        name = re.sub(r"[^a-z0-9]+", "-", f"{board.suite} {board.env}".lower()).strip("-")
+        taken = sum(other == name or other.startswith(f"{name}--") for other in found.values())
+        found[board] = f"{name}--{taken + 1}" if taken else name
+    return found
+
+
+# A board
+
+
+def _section(board: Board, rows: list[Row], name: str) -> str:
+    figures = [
+        ("Learning", "Mean over seeds; the band spans lowest to highest seed.", learning_curves(rows)),
+        (
+            "Return and harm",
+            "Up and left is better. Ringed: none does better in both.",
+            harm_against_return(rows),
+        ),
+        ("How episodes ended", "Share of patients.", outcome_bars(rows)),
+    ]
+    cards = "\n".join(
+        f"<figure><figcaption><h3>{title}</h3><p>{said}</p></figcaption>{drawing}</figure>"
+        for title, said, drawing in figures
+    )
+    tables = [harm_table(rows)] if rows[0].costs else []
+    tables += [metric_table(rows)] if rows[0].metrics else []
+    return (
+        f'<section class="board" id="{name}"><h2>{escape(board.env)}</h2>'
+        f'<p class="meta">{escape(board_title(board))}</p><p class="finding">{_finding(rows)}</p>\n'
+        f'{main_table(rows)}\n<div class="figures">\n{cards}\n</div>\n'
+        f'<div class="tables">\n{"".join(tables)}\n</div>\n'
+        f"<h3>Runs</h3>\n{''.join(_card(row) for row in rows)}</section>"
+    )
+
+
+def _finding(rows: Sequence[Row]) -> str:
+    """The board in a sentence: its best agent, and whether that says anything."""
+    agents = [row for row in rows if row.role == "agent"]
+    if not agents:
+        return "No agent has been trained here yet."
+    best, *others = agents
+    between = f"{minus(figure(best.score.low))} to {minus(figure(best.score.high))}"
+    value = minus(figure(best.score.value))
+    said = f"<b>{escape(best.policy)}</b> has the highest score of the agents, {value} ({between})"
+    if best.against_protocol == "cannot be told apart":
+        said += "; it cannot be told apart from the protocol"
+    elif best.against_protocol:
+        said += f"; it does {best.against_protocol} than the protocol"
+    if best.harm_against_protocol in ("more harm", "less harm"):
+        said += f", with {best.harm_against_protocol}"
+    tied = [escape(row.policy) for row in others if set(row.group) & set(best.group)]
+    return f"{said}. {'Not told apart from it: ' + ', '.join(tied) + '.' if tied else ''}"
+
+
+def _card(row: Row) -> str:
+    many = f"{row.seeds} run" + ("s" if row.seeds > 1 else "")
+    summary = f"<b>{escape(row.policy)}</b> <span>{many}, {duration(row.wall_s)} each</span>"
+    runs = "".join(_run(run) for run in row.runs)
+    return f'<details class="card"><summary>{summary}</summary>{runs}</details>'
+
+
+def _run(run: Run) -> str:
+    versions = ", ".join(f"{escape(name)} {escape(version)}" for name, version in run.versions.items())
+    spent = f"{duration(run.time['wall_s'])} on the clock, {duration(run.time['cpu_s'])} of processor time"
+    if run.time["steps_per_s"]:
+        spent += f", {figure(run.time['steps_per_s'])} steps a second"
+    facts = {"Commit": f"<code>{escape(run.commit)}</code>", "Hardware": escape(run.hardware), "Time": spent}
+    facts["Versions"] = versions
+    terms = "".join(f"<div><dt>{name}</dt><dd>{said}</dd></div>" for name, said in facts.items())
+    return (
+        f"<article><h4>Seed {run.seed} <span>job {run.id}</span></h4>"
+        f'<pre class="command" tabindex="0"><code>{escape(run.command)}</code></pre>'
+        f"<dl>{terms}</dl></article>"
+    )
+
+
+def _overview(boards: Sequence[tuple[Board, list[Row]]], names: dict[Board, str]) -> str:
+    """Best agent of each board, where there are several boards."""
+    lines = []
+    for board, rows in boards:
+        best = next((row for row in rows if row.role == "agent"), None)
+        told = [
+            escape(best.policy) if best else NONE,
+            minus(figure(best.score.value)) if best else NONE,
+            verdict(best.against_protocol if best else None),
+            verdict(best.harm_against_protocol if best else None),
+        ]
+        cells = "".join(f"<td>{said}</td>" for said in told)
+        link = f'<a href="#{names[board]}">{escape(board.env)}</a>'
+        kind = f'<span class="role">{escape(_short(board))}</span>'
+        lines.append(f'<tr><th scope="row">{link} {kind}</th>{cells}</tr>')
+    heads = ("Environment", "Best agent", "Score", "Against protocol", "Harm against protocol")
+    return (
+        '<nav class="scroll" aria-label="Environments" tabindex="0"><table class="overview"><thead><tr>'
+        + "".join(f'<th scope="col">{head}</th>' for head in heads)
+        + f"</tr></thead><tbody>{''.join(lines)}</tbody></table></nav>"
+    )
+
+
+def _short(board: Board) -> str:
+    settings = json.loads(board.settings)
+    return ", ".join([board.suite, *(f"{name} = {settings[name]}" for name in settings)])

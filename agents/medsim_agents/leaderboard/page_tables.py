@@ -1,0 +1,195 @@
+"""The tables of the leaderboard page: each column says what its cells show and by what they sort."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from medsim_agents.leaderboard.charts import colours, interval_axis, interval_bar, interval_scale
+from medsim_agents.leaderboard.rows import Estimate, Row
+from medsim_agents.leaderboard.table import duration, figure, ranks
+
+__all__ = ["NONE", "harm_table", "main_table", "metric_table", "minus", "verdict"]
+
+NONE = '<span class="none">–</span>'
+"""What a cell shows where there is nothing to say."""
+
+_FEW_SEEDS = 5  # chosen: below this a bootstrap interval misses the truth in more than one case of six
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column: what its cells show, and by what they sort (best first on the first press)."""
+
+    key: str
+    title: str
+    cell: Callable[[Row], str]
+    value: Callable[[Row], float | str | None]
+    first: str = "ascending"
+    names: str = ""
+    head: str = ""
+
+
+def _table(rows: Sequence[Row], columns: Sequence[Column], caption: str, sorted_by: str) -> str:
+    heads = "".join(_head(column, sorted_by) for column in columns)
+    body = "\n".join(f"<tr>{''.join(_cell(column, row) for column in columns)}</tr>" for row in rows)
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}">'
+        f'<table class="sortable"><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def _head(column: Column, sorted_by: str) -> str:
+    now = f' aria-sort="{column.first}"' if column.key == sorted_by else ""
+    return (
+        f'<th scope="col" class="{column.names}" data-key="{escape(column.key)}"'
+        f' data-first="{column.first}"{now}>'
+        f'<button type="button">{escape(column.title)}</button>{column.head}</th>'
+    )
+
+
+def _cell(column: Column, row: Row) -> str:
+    value = column.value(row)
+    shown = "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    tag = 'th scope="row"' if column.key == "policy" else "td"
+    return f'<{tag} class="{column.names}" data-value="{escape(shown)}">{column.cell(row)}</{tag[:2]}>'
+
+
+def main_table(rows: Sequence[Row]) -> str:
+    scale = interval_scale(rows)
+    columns = [
+        Column(
+            key="rank",
+            title="Rank",
+            cell=lambda row: ranks(row).replace("-", "–"),
+            value=_place,
+            names="n",
+        ),
+        _policy_column(rows),
+        _number("score", "Score", lambda row: row.score),
+        Column(
+            key="interval",
+            title="95 % interval",
+            cell=lambda row: interval_bar(row, rows, scale),
+            value=lambda row: row.score.low,
+            first="descending",
+            names="bar",
+            head=interval_axis(scale),
+        ),
+        Column(key="tie", title="Tie", cell=lambda row: row.group, value=lambda row: row.group, names="tie"),
+        _verdict_column("floor", "Against floor", lambda row: row.against_floor),
+        _verdict_column("protocol", "Against protocol", lambda row: row.against_protocol),
+        _number("improvement", "P(better)", lambda row: row.improvement_over_protocol, spread=True),
+        _number("return", "Return", lambda row: row.mean_return, spread=True),
+        _number("cost", "Cost", lambda row: row.cost, spread=True, first="ascending"),
+        _verdict_column("harm", "Harm against protocol", lambda row: row.harm_against_protocol),
+        Column(key="seeds", title="Seeds", cell=_seeds, value=lambda row: row.seeds, names="n"),
+        Column(
+            key="steps",
+            title="Steps",
+            cell=lambda row: f"{row.steps:,}" if row.steps else NONE,
+            value=lambda row: row.steps,
+            names="n",
+        ),
+        Column(
+            key="time",
+            title="Time a run",
+            cell=lambda row: duration(row.wall_s),
+            value=lambda r: r.wall_s,
+            names="n",
+        ),
+    ]
+    return _table(rows, columns, "Policies by score", "score")
+
+
+def harm_table(rows: Sequence[Row]) -> str:
+    costs = [_cost_column(name) for name in rows[0].costs]
+    return _table(rows, [_policy_column(rows), *costs], "Harm: each cost, mean a patient", "")
+
+
+def metric_table(rows: Sequence[Row]) -> str:
+    metrics = [_metric_column(name) for name in rows[0].metrics]
+    return _table(rows, [_policy_column(rows), *metrics], "Metrics: mean a patient", "")
+
+
+def _cost_column(name: str) -> Column:
+    return _number(f"cost-{name}", _words(name), lambda row: row.costs[name], spread=True, first="ascending")
+
+
+def _metric_column(name: str) -> Column:
+    return Column(
+        key=f"metric-{name}",
+        title=_words(name),
+        cell=lambda row: minus(figure(row.metrics[name])),
+        value=lambda row: row.metrics[name],
+        first="descending",
+        names="n",
+    )
+
+
+def _policy_column(rows: Sequence[Row]) -> Column:
+    names = colours(rows)
+
+    def cell(row: Row) -> str:
+        role = "" if row.role == "agent" else f'<span class="role">{row.role}</span>'
+        name = escape(row.policy).replace("_", "_<wbr>")
+        return f'<div><i class="swatch {names[row.policy]}"></i><span>{name}{role}</span></div>'
+
+    return Column(key="policy", title="Policy", cell=cell, value=lambda row: row.policy, names="who")
+
+
+def _number(
+    key: str,
+    title: str,
+    of: Callable[[Row], Estimate | None],
+    *,
+    spread: bool = False,
+    first: str = "descending",
+) -> Column:
+    def cell(row: Row) -> str:
+        estimate = of(row)
+        if estimate is None:
+            return NONE
+        between = f"{minus(figure(estimate.low))} to {minus(figure(estimate.high))}"
+        return minus(figure(estimate.value)) + (f'<span class="spread">{between}</span>' if spread else "")
+
+    def value(row: Row) -> float | None:
+        estimate = of(row)
+        return None if estimate is None else estimate.value
+
+    return Column(key=key, title=title, cell=cell, value=value, first=first, names="n")
+
+
+def _verdict_column(key: str, title: str, of: Callable[[Row], str | None]) -> Column:
+    def value(row: Row) -> int | None:
+        verdict = of(row)
+        return None if verdict is None else ("good", "tied", "bad").index(_kind(verdict))
+
+    return Column(key=key, title=title, cell=lambda row: verdict(of(row)), value=value, names="said")
+
+
+def _kind(verdict: str) -> str:
+    kinds = {"better": "good", "less harm": "good", "worse": "bad", "more harm": "bad"}
+    return kinds.get(verdict, "tied")
+
+
+def verdict(verdict: str | None) -> str:
+    return f'<span class="verdict {_kind(verdict)}">{verdict}</span>' if verdict else NONE
+
+
+def _place(row: Row) -> int:
+    return sum(row.ranks)
+
+
+def _seeds(row: Row) -> str:
+    few = row.kind == "agent" and row.seeds < _FEW_SEEDS
+    return f'{row.seeds}<span class="spread">few</span>' if few else str(row.seeds)
+
+
+def minus(text: str) -> str:
+    """A true minus sign in place of each hyphen."""
+    return text.replace("-", "−")
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

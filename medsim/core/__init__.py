@@ -1,0 +1,1 @@
+"""The engine: one patient in scalar functions, stepped alone, in batches and on a GPU."""

@@ -1,0 +1,146 @@
+"""A batch of patients of one model: the arrays, and the kernels that move them."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medsim.core import kernels as k
+from medsim.core.compile import Kernels, cpu_kernels, jit_enabled, python_kernels
+from medsim.core.model import Model, View, field_count, field_names
+from medsim.core.records import block_fields, block_offset, out_rows
+from medsim.core.streams import seed_words
+
+__all__ = ["Batch", "FEWEST_FOR_TILES"]
+
+FEWEST_FOR_TILES = 8  # below this many patients the scalar kernel is faster (benchmarks/speed)
+
+_forked = False
+_kernels: dict[tuple[int, int, bool], tuple[Model, View, Kernels]] = {}
+
+
+def _after_fork() -> None:
+    """A child process must not enter threaded kernels: OpenMP ends it if its parent has used them."""
+    global _forked
+    _forked = True
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def kernels_for(model: Model, view: View) -> Kernels:
+    """Return the kernels of a model for this process, the same ones each time."""
+    jit = jit_enabled()
+    place = (id(model), id(view), jit)
+    if place not in _kernels:
+        _kernels[place] = (model, view, cpu_kernels(model, view) if jit else python_kernels(model, view))
+    return _kernels[place][2]
+
+
+class Batch:
+    """The patients of an environment: state, identity, and what the last step reported.
+
+    Args:
+        model: the model; view: what is observed; n: how many patients; settings: a record of ``model.settings``.
+        mode: what happens to a patient whose episode has ended: NEXT_STEP, SAME_STEP or DISABLED of ``core.kernels``.
+        threads: how many threads step the batch (1: none).
+    """
+
+    def __init__(self, model: Model, view: View, n: int, settings: Any, *, mode: int = k.NEXT_STEP, threads: int = 1) -> None:
+        self.model, self.view, self.n, self.mode, self.threads = model, view, n, mode, threads
+        self.settings = np.array(settings, dtype=np.float64)
+        self.names, self.table = model.patients()
+        tiles = -(-n // k.WIDTH)
+        self.block = np.ones((tiles, block_fields(model) * k.WIDTH))
+        self.ids = np.zeros((n, k.ID_COLUMNS), dtype=np.int64)
+        self.ids[:, k.SLOT] = np.arange(n)
+        self.ids[:, k.NAMED_ROW] = -1
+        self.actions = np.zeros((n, field_count(model.action)))
+        self.obs = np.zeros((n, len(view.names)), dtype=np.float32)
+        self.final_obs = np.zeros_like(self.obs)
+        self.out = np.zeros((out_rows(model), n))
+        self.ends = np.zeros((2, n), dtype=np.bool_)
+        self.term_names = field_names(model.reward_terms)
+        self.cost_names = field_names(model.costs)
+        self.measure_names = field_names(model.measures)
+        first_cost = k.FIRST_TERM + len(self.term_names)
+        first_measure = first_cost + len(self.cost_names)
+        self.terms = self.out[k.FIRST_TERM : first_cost]  # (terms, n)
+        self.costs = self.out[first_cost:first_measure]  # (costs, n)
+        self.measures = self.out[first_measure:]  # (measures, n)
+        self.any_ended = False  # whether some patient's episode has ended and not begun again
+        self.kernels = kernels_for(model, view)
+
+    def seed(self, seeds: int | Sequence[int], slots: Sequence[int] | npt.NDArray[np.int64] | None = None) -> None:
+        """Key the random streams: one seed for all slots, or one for each; episodes count from zero again."""
+        self.ids[:, k.SLOT] = np.arange(self.n) if slots is None else slots
+        if isinstance(seeds, Sequence | np.ndarray):
+            pairs = [seed_words(seed) for seed in seeds]
+        else:
+            pairs = [seed_words(seeds)] * self.n
+        self.ids[:, k.SEED_LOW] = [low for low, _ in pairs]
+        self.ids[:, k.SEED_HIGH] = [high for _, high in pairs]
+        self.ids[:, k.EPISODE] = -1
+
+    def reset(self, mask: npt.NDArray[np.bool_] | None = None) -> None:
+        """Begin the next episode of every patient, or of those whose mask is set."""
+        self._begin(np.ones(self.n, dtype=np.bool_) if mask is None else mask, clear=True)
+
+    def _begin(self, mask: npt.NDArray[np.bool_], clear: bool) -> None:
+        self.kernels.reset_lanes(mask, clear, self.block, self.ids, self.settings, self.table, self.obs, self.out, self.ends)
+        self.any_ended = False
+
+    def step(self) -> None:
+        """Step every patient with ``self.actions``; results stand in obs, out, ends and, in the same-step mode, final_obs."""
+        waiting = self.ids[:, k.ENDED] != 0 if self.any_ended else None
+        self._step_kernel()
+        if waiting is not None:
+            self._begin(waiting, clear=True)
+        self.any_ended = bool(self.ends.any())
+        if self.any_ended and self.mode == k.SAME_STEP:
+            ended = self.ends[0] | self.ends[1]
+            self.final_obs[ended] = self.obs[ended]
+            self._begin(ended, clear=False)
+
+    def step_one(self) -> None:
+        """Step a batch of one patient that never begins again by itself: ``step`` without the questions."""
+        self.kernels.step_lanes(0, 1, self.block, self.ids, self.settings, self.actions, self.obs, self.out, self.ends)
+
+    def _step_kernel(self) -> None:
+        use = self.kernels
+        arrays = (self.block, self.ids, self.settings, self.actions, self.obs, self.out, self.ends)
+        if self.n < FEWEST_FOR_TILES or not use.compiled:
+            use.step_lanes(0, self.n, *arrays)
+        elif self.threads > 1 and not _forked:
+            import numba
+
+            before = numba.get_num_threads()
+            numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
+            use.step_tiles_parallel(0, self.block.shape[0], *arrays)
+            numba.set_num_threads(before)
+        else:
+            use.step_tiles(0, self.block.shape[0], *arrays)
+
+    def record(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a copy of a record ("state", "params", "memory") of all patients, (fields, n)."""
+        first = block_offset(self.model, name)
+        count = field_count(getattr(self.model, name))
+        tiles = self.block.reshape(self.block.shape[0], -1, k.WIDTH)[:, first : first + count]
+        return np.ascontiguousarray(tiles.transpose(1, 0, 2).reshape(count, -1)[:, : self.n])
+
+    def snapshot(self) -> dict[str, npt.NDArray[Any]]:
+        """Return a copy of everything that the course from here on depends on."""
+        names = ("block", "ids", "settings", "table", "obs", "out", "ends")
+        return {name: getattr(self, name).copy() for name in names}
+
+    def restore(self, snapshot: dict[str, npt.NDArray[Any]]) -> None:
+        """Return to a snapshot of a batch of the same shape."""
+        self.table = snapshot["table"].copy()
+        self.any_ended = bool((snapshot["ids"][:, k.ENDED] != 0).any())
+        for name in ("block", "ids", "settings", "obs", "out", "ends"):
+            target = getattr(self, name)
+            if target.shape != snapshot[name].shape:
+                raise ValueError(f"the snapshot's {name} has shape {snapshot[name].shape}, this batch's has {target.shape}")
+            target[...] = snapshot[name]

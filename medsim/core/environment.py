@@ -1,0 +1,120 @@
+"""The Gymnasium shell: one patient."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from medsim.core import kernels as k
+from medsim.core.actions import single_writer
+from medsim.core.batch import Batch
+from medsim.core.model import field_names
+from medsim.core.streams import fresh_seed
+from medsim.core.task import Provenance, Task
+
+__all__ = ["PatientEnv"]
+
+Observation = npt.NDArray[np.float32]
+
+
+class PatientEnv(gym.Env[Observation, Any]):
+    """One patient of a task. Environments derive from it to give their options names and documentation."""
+
+    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+
+    def __init__(self, task: Task, render_mode: str | None = None) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode must be None or one of {', '.join(self.metadata['render_modes'])}, not {render_mode!r}")
+        self.task = task
+        self.render_mode = render_mode
+        self.observation_space = task.observation_space()
+        self.action_space = task.action_space
+        self.batch = Batch(task.model, task.view, 1, task.settings, mode=k.DISABLED)
+        self._write_action = single_writer(task.action_space)
+        self._cost_slice = slice(k.FIRST_TERM + len(self.batch.term_names), k.FIRST_TERM + len(self.batch.term_names + self.batch.cost_names))
+        self._seeded = False
+        self._running = False
+        self.history: list[list[float]] = []  # measures of each step, kept only when something renders them
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: the random streams' seed; the next reset without one continues them with the next episode.
+            options: ``slot`` (which patient of the seed, default 0: slot k is environment k of a vector environment),
+                ``patient`` (a name, or a mapping of parameters with ``like``), and the task's own.
+
+        Raises:
+            ValueError: an option or its value is not allowed.
+        """
+        given = self.task.check_reset_options(options, ["slot"])
+        row, named = self.task.patient_rows(given.get("patient"))
+        settings = self.task.settings_for(given)
+        slot = given.get("slot", None)
+        if slot is not None and (isinstance(slot, bool) or int(slot) != slot or slot < 0):
+            raise ValueError(f"reset option slot must be a whole number, 0 or larger, not {slot!r}")
+        batch = self.batch
+        if seed is not None or slot is not None or not self._seeded:
+            if seed is None:
+                seed = fresh_seed() if not self._seeded else self._seed
+            batch.seed(seed, [int(slot or 0)])
+            self._seed, self._seeded = seed, True
+            super().reset(seed=seed if seed < 2**63 else None)
+        batch.settings[:] = settings
+        batch.table = self.task.model.patients()[1] if row is None else np.vstack([self.task.model.patients()[1], row])
+        batch.ids[0, k.NAMED_ROW] = named
+        batch.reset()
+        self._running = True
+        self.history = [batch.measures[:, 0].tolist()] if self.render_mode else []
+        return batch.obs[0].copy(), self._info(batch.out[:, 0].tolist())
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Give an action for one step.
+
+        Raises:
+            ValueError: the action is not in the action space; nothing has happened then.
+            RuntimeError: the episode has ended, or none has begun.
+        """
+        if not self._running:
+            raise RuntimeError("this episode has ended, or none has begun: call reset() before step()")
+        batch = self.batch
+        self._write_action(batch.actions[0], action)
+        batch.step_one()
+        values = batch.out[:, 0].tolist()
+        terminated, truncated = batch.ends[:, 0].tolist()
+        info = self._info(values)
+        if terminated or truncated:
+            self._running = False
+            info["outcome"] = self.task.model.outcomes[int(values[k.OUTCOME])]
+            info["outcome_time_h"] = values[k.TIME_H]
+        if self.render_mode:
+            self.history.append(batch.measures[:, 0].tolist())
+        return batch.obs[0].copy(), values[k.REWARD], terminated, truncated, info
+
+    def _info(self, values: list[float]) -> dict[str, Any]:
+        batch, costs = self.batch, self._cost_slice
+        info: dict[str, Any] = {
+            "cost": values[k.COST],
+            "costs": dict(zip(batch.cost_names, values[costs], strict=True)),
+            "reward_terms": dict(zip(batch.term_names, values[k.FIRST_TERM : costs.start], strict=True)),
+        }
+        if self.task.expose_state:
+            state = dict(zip(field_names(self.task.model.state), batch.record("state")[:, 0].tolist(), strict=True))
+            info["state"] = {**state, **dict(zip(batch.measure_names, values[costs.stop :], strict=True))}
+        return info
+
+    def provenance(self) -> list[Provenance]:
+        """Return every parameter with its value, unit and source; ``task.citation`` names the environment's own."""
+        return self.task.provenance()
+
+    def render(self) -> Any:
+        """Return a picture of the episode so far (``rgb_array``), or its last step in a line (``ansi``)."""
+        from medsim.render.trajectory import episode_line, episode_picture
+
+        if self.render_mode is None:
+            gym.logger.warn("render() was called without a render_mode; pass render_mode='rgb_array' to gym.make")
+            return None
+        if self.render_mode == "ansi":
+            return episode_line(self.batch.measure_names, self.history, self.task.step_h)
+        return episode_picture(self.batch.measure_names, self.history, self.task)

@@ -1,0 +1,113 @@
+"""An environment before it has a shell: a model with its settings, spaces and reset options, all checked."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from medsim.core.model import Model, View, field_names
+
+__all__ = ["Provenance", "Task"]
+
+ActionSpace = spaces.Discrete | spaces.Box
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a number comes from."""
+
+    name: str
+    value: float | str
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a shell needs to know; ``settings`` is a record of ``model.settings``."""
+
+    id: str
+    config: Any
+    model: Model
+    view_name: str
+    settings: Any
+    action_space: ActionSpace
+    horizon_steps: int
+    step_h: float
+    expose_state: bool = False
+    reset_options: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)  # name -> (settings, value) -> settings
+    citation: str = ""
+    provenance: Callable[[], list[Provenance]] = list
+
+    @property
+    def view(self) -> View:
+        """The view that the agent sees."""
+        return self.model.views[self.view_name]
+
+    def observation_space(self) -> spaces.Box:
+        """Return the space of one observation."""
+        return spaces.Box(np.array(self.view.low, dtype=np.float32), np.array(self.view.high, dtype=np.float32), dtype=np.float32)
+
+    def settings_for(self, options: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+        """Return the settings of the episodes that a reset with these options begins."""
+        settings = self.settings
+        for name, apply in self.reset_options.items():
+            if options.get(name) is not None:
+                settings = apply(settings, options[name])
+        return np.array(settings, dtype=np.float64)
+
+    def check_reset_options(self, options: Mapping[str, Any] | None, more: Sequence[str]) -> dict[str, Any]:
+        """Return the options of a reset as a dict.
+
+        Raises:
+            ValueError: an option is unknown.
+        """
+        given = dict(options or {})
+        allowed = sorted({"patient", *more, *self.reset_options})
+        for name in given:
+            if name not in allowed:
+                raise ValueError(f"unknown reset option {name!r}; allowed are {', '.join(allowed)}")
+        return given
+
+    def patient_rows(self, patient: Any) -> tuple[npt.NDArray[np.float64] | None, int]:
+        """Return (a parameter row to add to the table of patients or None, the named row's number) for a ``patient`` option.
+
+        Args:
+            patient: a name such as ``"adult#001"``, or a mapping of parameters, whose ``"like"`` names the patient who gives
+                those that are left out. None means: whoever the cohort sends.
+
+        Raises:
+            ValueError: no such patient, no such parameter, or a value that is not a positive number.
+        """
+        names, table = self.model.patients()
+        if patient is None:
+            return None, -1
+        if isinstance(patient, str):
+            return None, named_row(names, patient)
+        if not isinstance(patient, Mapping):
+            raise ValueError(f"option patient must be a name or a mapping of parameters, not {patient!r}")
+        parameters = field_names(self.model.params)
+        row = table[named_row(names, patient.get("like", names[0]))].copy()
+        for name, value in patient.items():
+            if name == "like":
+                continue
+            if name not in parameters:
+                raise ValueError(f"unknown parameter {name!r} of a patient; allowed are like, {', '.join(parameters)}")
+            if not np.isfinite(value) or value <= 0.0:
+                raise ValueError(f"a patient's {name} must be a positive number, not {value!r}")
+            row[parameters.index(name)] = value
+        return row, len(table)
+
+
+def named_row(names: Sequence[str], name: Any) -> int:
+    """Return the row of a named patient.
+
+    Raises:
+        ValueError: there is no patient of that name.
+    """
+    if name not in names:
+        raise ValueError(f"no patient is called {name!r}; there are {', '.join(names)}")
+    return list(names).index(name)

@@ -1,0 +1,80 @@
+"""One table of every environment: its id, where it lives, and the scores between which a policy is placed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+
+__all__ = ["ENVIRONMENTS", "EnvironmentCard", "Scores", "card", "make_task", "register_all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Mean return on the fixed test patients of the floor, the protocol and the ceiling, and the command that measured them."""
+
+    floor: float
+    protocol: float
+    ceiling: float
+    command: str
+
+    def normalised(self, mean_return: float) -> float:
+        """Return 0 for the floor (the random policy) and 1 for the ceiling."""
+        return (mean_return - self.floor) / (self.ceiling - self.floor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentCard:
+    """What is known of an environment without making it."""
+
+    id: str
+    question: str
+    entry_point: str
+    vector_entry_point: str
+    task: str  # "module:function" that returns the task for options
+    policies: str  # module of its reference policies
+    floor_policy: str
+    protocol_policy: str
+    ceiling_policy: str
+    scores: Scores
+
+
+ENVIRONMENTS = (
+    EnvironmentCard(
+        id="medsim/Glucose-v0",
+        question="insulin dosing in type 1 diabetes, every 5 minutes for a day",
+        entry_point="medsim.treatments.glucose:GlucoseEnv",
+        vector_entry_point="medsim.treatments.glucose:GlucoseVectorEnv",
+        task="medsim.treatments.glucose:glucose_task",
+        policies="medsim.policies.glucose",
+        floor_policy="random",
+        protocol_policy="basal-bolus",
+        ceiling_policy="clairvoyant",
+        scores=Scores(floor=-250.0, protocol=-15.0, ceiling=-5.0, command="medsim evaluate medsim/Glucose-v0 --policy all"),
+    ),
+)
+
+
+def register_all() -> None:
+    """Register every environment with Gymnasium."""
+    for one in ENVIRONMENTS:
+        gym.register(id=one.id, entry_point=one.entry_point, vector_entry_point=one.vector_entry_point)
+
+
+def card(env_id: str) -> EnvironmentCard:
+    """Return the card of an environment.
+
+    Raises:
+        ValueError: there is no environment of that id.
+    """
+    for one in ENVIRONMENTS:
+        if one.id == env_id:
+            return one
+    raise ValueError(f"no environment is called {env_id!r}; there are {', '.join(one.id for one in ENVIRONMENTS)}")
+
+
+def make_task(env_id: str, **options: Any) -> Any:
+    """Return the task of an environment with options."""
+    import importlib
+
+    module, _, function = card(env_id).task.partition(":")
+    return getattr(importlib.import_module(module), function)(**options)

@@ -1,0 +1,1 @@
+"""Treatment decisions for one patient: one file or folder a clinical question."""
