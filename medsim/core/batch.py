@@ -13,7 +13,7 @@ from medsim.core.model import Model, View, field_count, field_names
 from medsim.core.records import block_fields, block_offset, out_rows
 from medsim.core.streams import seed_words
 
-__all__ = ["Batch", "FEWEST_FOR_TILES"]
+__all__ = ["FEWEST_FOR_TILES", "Batch"]
 
 FEWEST_FOR_TILES = 8  # below this many patients the scalar kernel is faster (benchmarks/speed)
 
@@ -76,10 +76,8 @@ class Batch:
     def seed(self, seeds: int | Sequence[int], slots: Sequence[int] | npt.NDArray[np.int64] | None = None) -> None:
         """Key the random streams: one seed for all slots, or one for each; episodes count from zero again."""
         self.ids[:, k.SLOT] = np.arange(self.n) if slots is None else slots
-        if isinstance(seeds, Sequence | np.ndarray):
-            pairs = [seed_words(seed) for seed in seeds]
-        else:
-            pairs = [seed_words(seeds)] * self.n
+        several = isinstance(seeds, Sequence | np.ndarray)
+        pairs = [seed_words(seed) for seed in seeds] if several else [seed_words(seeds)] * self.n  # type: ignore[union-attr, arg-type]
         self.ids[:, k.SEED_LOW] = [low for low, _ in pairs]
         self.ids[:, k.SEED_HIGH] = [high for _, high in pairs]
         self.ids[:, k.EPISODE] = -1
@@ -94,7 +92,7 @@ class Batch:
 
     def step(self) -> None:
         """Step every patient with ``self.actions``; results stand in obs, out, ends and, in the same-step mode, final_obs."""
-        waiting = self.ids[:, k.ENDED] != 0 if self.any_ended else None
+        waiting = self.ids[:, k.ENDED] != 0 if self.any_ended and self.mode == k.NEXT_STEP else None
         self._step_kernel()
         if waiting is not None:
             self._begin(waiting, clear=True)

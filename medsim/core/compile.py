@@ -145,7 +145,7 @@ def python_kernels(model: Model, view: View) -> Kernels:
     """Return the kernels as plain Python: slow, and with every line open to a debugger."""
     binder = Binder(parts_of(model, view, {"prange": range}), lambda function: function)
     entries = {name: binder.bind(getattr(kernels, name)) for name in ENTRY_POINTS}
-    return Kernels(**entries, advance=binder.bind(kernels.rk4), compiled=False)  # type: ignore[arg-type]
+    return Kernels(**entries, advance=binder.bind(_function("rk4")), compiled=False)
 
 
 def cpu_kernels(model: Model, view: View) -> Kernels:
@@ -162,7 +162,7 @@ def cpu_kernels(model: Model, view: View) -> Kernels:
     binder = Binder(parts_of(model, view, {"prange": numba.prange, **record_intrinsics(model, view)}), inner)
     binder.note(numba.__version__, sys.version, source_for(model, view), Path(__file__).read_text(encoding="utf-8"))
     rebuilt = {name: binder.rebuild(_function(name)) for name in ENTRY_POINTS}
-    advance = binder.bind(kernels.rk4)
+    advance = binder.bind(_function("rk4"))
     home = _cache_file(model, binder.digest.hexdigest()[:16], source_for(model, view))
     entries: dict[str, Any] = {}
     for name, function in rebuilt.items():

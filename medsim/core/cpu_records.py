@@ -64,7 +64,7 @@ def loader(record: Record, first: int, stride: int, by_row: bool) -> Any:
     """Return ``load(array, index)``: a record at lane ``index`` of a tile's row, or at row ``index`` of a table."""
     kind = numba_type(record)
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic  # type: ignore[untyped-decorator]
     def load(typing: Any, array: Any, index: Any) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             base = context.cast(builder, arguments[1], signature.args[1], types.intp)
@@ -82,7 +82,7 @@ def settings_loader(record: Record) -> Any:
     """Return ``load(array)``: the record that fills a one-dimensional array."""
     kind = numba_type(record)
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic  # type: ignore[untyped-decorator]
     def load(typing: Any, array: Any) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             zero = context.get_constant(types.intp, 0)
@@ -97,7 +97,7 @@ def settings_loader(record: Record) -> Any:
 def storer(first: int, stride: int, by_row: bool) -> Any:
     """Return ``store(array, index, record)``."""
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic  # type: ignore[untyped-decorator]
     def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             base = context.cast(builder, arguments[1], signature.args[1], types.intp)

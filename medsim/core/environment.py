@@ -18,7 +18,7 @@ __all__ = ["PatientEnv"]
 Observation = npt.NDArray[np.float32]
 
 
-class PatientEnv(gym.Env[Observation, Any]):
+class PatientEnv(gym.Env[Any, Any]):
     """One patient of a task. Environments derive from it to give their options names and documentation."""
 
     metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
@@ -32,8 +32,10 @@ class PatientEnv(gym.Env[Observation, Any]):
         self.action_space = task.action_space
         self.batch = Batch(task.model, task.view, 1, task.settings, mode=k.DISABLED)
         self._write_action = single_writer(task.action_space)
-        self._cost_slice = slice(k.FIRST_TERM + len(self.batch.term_names), k.FIRST_TERM + len(self.batch.term_names + self.batch.cost_names))
-        self._seeded = False
+        self._cost_slice = slice(
+            k.FIRST_TERM + len(self.batch.term_names), k.FIRST_TERM + len(self.batch.term_names + self.batch.cost_names)
+        )
+        self._seed: int | None = None  # of the streams; None until the first reset
         self._running = False
         self.history: list[list[float]] = []  # measures of each step, kept only when something renders them
 
@@ -55,12 +57,12 @@ class PatientEnv(gym.Env[Observation, Any]):
         if slot is not None and (isinstance(slot, bool) or int(slot) != slot or slot < 0):
             raise ValueError(f"reset option slot must be a whole number, 0 or larger, not {slot!r}")
         batch = self.batch
-        if seed is not None or slot is not None or not self._seeded:
+        if seed is not None or slot is not None or self._seed is None:
             if seed is None:
-                seed = fresh_seed() if not self._seeded else self._seed
+                seed = fresh_seed() if self._seed is None else self._seed
             batch.seed(seed, [int(slot or 0)])
-            self._seed, self._seeded = seed, True
-            super().reset(seed=seed if seed < 2**63 else None)
+            self._seed = seed
+            super().reset(seed=seed)
         batch.settings[:] = settings
         batch.table = self.task.model.patients()[1] if row is None else np.vstack([self.task.model.patients()[1], row])
         batch.ids[0, k.NAMED_ROW] = named

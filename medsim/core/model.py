@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Model", "View", "field_names", "field_count"]
+__all__ = ["Model", "View", "field_count", "field_names"]
 
 Record = type[tuple[Any, ...]]  # a NamedTuple class, whose fields are floats or other such classes
 

@@ -5,7 +5,6 @@ that text; reading it (``medsim doctor --source ENV`` prints it) is the quickest
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from medsim.core.kernels import FIRST_TERM, WIDTH
 from medsim.core.model import Model, Record, View, field_count

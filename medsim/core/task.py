@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from medsim.core.model import Model, View, field_names
 
-__all__ = ["Provenance", "Task"]
+__all__ = ["Panel", "Provenance", "Task"]
 
 ActionSpace = spaces.Discrete | spaces.Box
 
@@ -23,6 +23,17 @@ class Provenance:
     value: float | str
     unit: str
     source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One plot of an episode over time: measures as lines and bars (name -> label), the wanted range, the axis' limits."""
+
+    title: str
+    lines: Mapping[str, str] = field(default_factory=dict)
+    bars: Mapping[str, str] = field(default_factory=dict)
+    wanted: tuple[float, float] | None = None
+    limits: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +50,8 @@ class Task:
     step_h: float
     expose_state: bool = False
     reset_options: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)  # name -> (settings, value) -> settings
+    metrics: Callable[..., dict[str, npt.NDArray[np.float64]]] = lambda measures, steps_lived, task: {}
+    panels: Sequence[Panel] = ()
     citation: str = ""
     provenance: Callable[[], list[Provenance]] = list
 

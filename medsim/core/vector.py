@@ -51,7 +51,9 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         self._seeded = False
         self._waiting = np.ones(self.num_envs, dtype=np.bool_)  # which cannot be stepped: only reset() begins their episode
 
-    def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
         """Begin an episode of every patient.
 
         Args:
@@ -81,7 +83,7 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         mask = np.asarray(mask)
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
             raise ValueError(f"reset_mask must be {self.num_envs} booleans, not an array of {mask.dtype} with shape {mask.shape}")
-        return mask
+        return np.asarray(mask)
 
     def _patients(self, patient: Any) -> tuple[npt.NDArray[np.float64], int | list[int]]:
         table = self.task.model.patients()[1]
@@ -127,6 +129,21 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
                 info["final_obs"], info["_final_obs"] = batch.final_obs.copy(), ended
                 info["final_info"], info["_final_info"] = self._info(out.copy()), ended
         return batch.obs.copy(), out[k.REWARD], terminated, truncated, info
+
+    def step_running(self, actions: Any) -> npt.NDArray[np.bool_]:
+        """Step the environments whose episode is running; without autoreset, those that have ended stand still.
+
+        Returns:
+            Which ended in this step, (n,). What happened stands in ``self.batch``.
+
+        Raises:
+            ValueError: an action is outside the space; nothing has happened then.
+        """
+        self._write_actions(self.batch.actions, actions)
+        self.batch.step()
+        ended = (self.batch.ends[0] | self.batch.ends[1]) & ~self._waiting
+        self._waiting |= ended
+        return np.asarray(ended)
 
     def _info(self, out: npt.NDArray[np.float64]) -> dict[str, Any]:
         """Return the infos as arrays over environments; rows of ``out`` are handed over, not copied."""

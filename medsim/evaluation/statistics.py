@@ -94,8 +94,8 @@ def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> FloatArray:
     """
     matrix = _finite(scores, "scores")
     limits = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
-    if limits.ndim != 1 or not np.isfinite(limits).all():
-        raise ValueError(f"thresholds are {thresholds!r}; allowed: a list of finite numbers")
+    if limits.ndim != 1 or limits.size == 0 or not np.isfinite(limits).all():
+        raise ValueError(f"thresholds are {thresholds!r}; allowed: a list of finite numbers, at least one")
     pooled = matrix.reshape(*matrix.shape[:-2], -1)
     above = [np.mean(pooled > limit, axis=-1) for limit in limits]
     return np.stack(above, axis=-1)
@@ -131,9 +131,7 @@ def stratified_bootstrap_interval(
     seed: Seed = 0,
 ) -> FloatArray:
     """Lower and upper bound, ``(2,)``, of the statistic by `stratified_bootstrap` (percentile method)."""
-    return percentile_interval(
-        stratified_bootstrap(scores, statistic, repetitions=repetitions, seed=seed), level=level
-    )
+    return percentile_interval(stratified_bootstrap(scores, statistic, repetitions=repetitions, seed=seed), level=level)
 
 
 def percentile_interval(replicates: ArrayLike, *, level: float = 0.95) -> FloatArray:
@@ -263,9 +261,10 @@ def pairwise_signs(replicates: ArrayLike, *, level: float = 0.95) -> NDArray[np.
     """
     values = _matrix(replicates, "replicates")
     signs = np.zeros((values.shape[1],) * 2, dtype=np.int8)
+    rounding = 1e-12 * np.abs(values).max()  # equal scores averaged in another order are still equal
     for row in range(values.shape[1]):
         low, high = percentile_interval(values[:, [row]] - values, level=level)
-        signs[row] = (low > 0).astype(np.int8) - (high < 0).astype(np.int8)
+        signs[row] = (low > rounding).astype(np.int8) - (high < -rounding).astype(np.int8)
     return signs
 
 
@@ -336,9 +335,7 @@ def _paired(groups: Sequence[ArrayLike]) -> list[FloatArray]:
 def _signs(signs: ArrayLike) -> NDArray[np.int8]:
     matrix = np.asarray(signs, dtype=np.int8)
     if matrix.ndim != 2 or not np.array_equal(matrix, -matrix.T):
-        raise ValueError(
-            f"signs of shape {matrix.shape} are not antisymmetric; allowed: what pairwise_signs returns"
-        )
+        raise ValueError(f"signs of shape {matrix.shape} are not antisymmetric; allowed: what pairwise_signs returns")
     return matrix
 
 

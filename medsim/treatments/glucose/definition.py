@@ -11,6 +11,7 @@ from medsim.core.model import Model, View
 from medsim.core.streams import Key
 from medsim.treatments.glucose import meals, objective, population, sensor
 from medsim.treatments.glucose import model as physiology
+from medsim.treatments.glucose.meals import announce
 from medsim.treatments.glucose.model import (
     Action,
     Drive,
@@ -20,7 +21,6 @@ from medsim.treatments.glucose.model import (
     State,
     Watch,
 )
-from medsim.treatments.glucose.meals import announce
 from medsim.treatments.glucose.objective import risk
 from medsim.treatments.glucose.sensor import read
 

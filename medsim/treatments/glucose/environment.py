@@ -10,9 +10,10 @@ from gymnasium.vector import AutoresetMode
 
 from medsim.core.environment import PatientEnv
 from medsim.core.options import choice, parse_options, switch, within
-from medsim.core.task import Task
+from medsim.core.task import Panel, Task
 from medsim.core.vector import PatientVectorEnv
 from medsim.treatments.glucose.definition import GLUCOSE
+from medsim.treatments.glucose.metrics import glucose_metrics
 from medsim.treatments.glucose.model import BASAL_MULTIPLES, BOLUS_HOURS, NO_MEAL, Settings
 from medsim.treatments.glucose.population import GROUPS
 from medsim.treatments.glucose.provenance import CITATION, provenance
@@ -23,6 +24,17 @@ COHORT_ROWS = {"train": (0.0, 5.0), "test": (5.0, 8.0), "shifted": (8.0, 10.0)} 
 COHORT_SPREAD_CV = {"train": 0.10, "test": 0.10, "shifted": 0.20}  # chosen: published spreads between patients are wider still
 MOST_DOSES = (20.0, 20.0)  # chosen: highest U/h and U of the continuous action; the pump's own limit lies below for most patients
 COMPAT_MOST_U_PER_MIN = 30.0  # simglucose's action space
+PANELS = (
+    Panel(
+        title="glucose, mg/dL",
+        lines={"glucose_mg_per_dl": "plasma glucose", "cgm_mg_per_dl": "monitor"},
+        wanted=(70.0, 180.0),
+        limits=(30.0, 420.0),
+    ),
+    Panel(title="basal, U/h", lines={"basal_u_per_h": "basal rate"}),
+    Panel(title="bolus, U", bars={"bolus_u": "bolus"}),
+    Panel(title="meals, g", bars={"carbs_g": "carbohydrate"}),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,6 +109,8 @@ def glucose_task(**options: Any) -> Task:
         step_h=config.step_minutes / 60.0,
         expose_state=config.expose_state,
         reset_options={"meals": script_meals},
+        metrics=glucose_metrics,
+        panels=PANELS,
         citation=CITATION,
         provenance=provenance,
     )

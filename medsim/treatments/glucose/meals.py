@@ -32,7 +32,6 @@ from medsim.treatments.glucose.model import (
 )
 
 
-
 class MealKind(NamedTuple):
     """One of the day's meals: truncated normal time, normal amount."""
 

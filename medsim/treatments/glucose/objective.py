@@ -54,9 +54,7 @@ def risk(glucose_mg_per_dl: float) -> float:
 def judge(x: State, m: Memory, p: Params, s: Settings) -> tuple[Memory, RewardTerms, Costs, tuple[float, float, float]]:
     """Judge a step at its end: memory, reward terms, costs, and (ended, outcome's number, its time in hours)."""
     glucose = plasma_glucose_mg_per_dl(x, p)
-    costs = Costs(
-        where(glucose < 54.0, 1.0, 0.0), where(glucose < 70.0, 1.0, 0.0), where(glucose > 250.0, 1.0, 0.0), m.pump.over_limit_u
-    )
+    costs = Costs(where(glucose < 54.0, 1.0, 0.0), where(glucose < 70.0, 1.0, 0.0), where(glucose > 250.0, 1.0, 0.0), m.pump.over_limit_u)
     if s.compat > 0.0:
         mean = (m.watch.glucose_sum + subcutaneous_glucose_mg_per_dl(x, p)) / s.intervals
         low, high, outcome_low = mean < COMPAT_LOWEST_MG_PER_DL, mean > HIGHEST_MG_PER_DL, BELOW_10

@@ -1,0 +1,72 @@
+"""``medsim envs``: what there is."""
+
+import argparse
+import dataclasses
+import json
+
+from medsim.cli.verbs import Verb
+from medsim.registry import ENVIRONMENTS, card, make_task
+
+__all__ = ["VERB"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("env", nargs="?", help="an id, to see its options, costs and scores")
+    parser.add_argument("--provenance", action="store_true", help="every parameter with value, unit and source")
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List the environments, or describe one."""
+    if args.env is None:
+        if args.json:
+            print(json.dumps([dataclasses.asdict(one) for one in ENVIRONMENTS], indent=1))
+        else:
+            for one in ENVIRONMENTS:
+                print(f"{one.id:24s} {one.question}")
+        return 0
+    facts = describe(args.env, args.provenance)
+    if args.json:
+        print(json.dumps(facts, indent=1))
+        return 0
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            print(f"{name}:")
+            for key, text in value.items():
+                print(f"  {key:28s} {text}")
+        elif isinstance(value, list):
+            print(f"{name}:")
+            for row in value:
+                print("  " + "  ".join(str(cell) for cell in row.values()))
+        else:
+            print(f"{name}: {value}")
+    return 0
+
+
+def describe(env_id: str, with_provenance: bool) -> dict[str, object]:
+    """Return what is known of an environment."""
+    task, known = make_task(env_id), card(env_id)
+    options = {}
+    for field in dataclasses.fields(task.config):
+        rule = field.metadata
+        allowed = " | ".join(map(str, rule["allowed"])) if "allowed" in rule else "{:g} to {:g}".format(*rule["range"])
+        options[field.name] = f"{allowed}  (default {field.default})  {rule['doc']}"
+    facts: dict[str, object] = {
+        "id": known.id,
+        "question": known.question,
+        "observation": str(task.observation_space().shape),
+        "action": str(task.action_space),
+        "steps": task.horizon_steps,
+        "hours a step": round(task.step_h, 4),
+        "options": options,
+        "outcomes": ", ".join(task.model.outcomes[1:]),
+        "scores": dataclasses.asdict(known.scores),
+        "citation": task.citation,
+    }
+    if with_provenance:
+        facts["provenance"] = [dataclasses.asdict(row) for row in task.provenance()]
+    return facts
+
+
+VERB = Verb("envs", "list the environments, or describe one", configure, run)

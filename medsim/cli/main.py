@@ -1,0 +1,56 @@
+"""Entry point of the ``medsim`` command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import medsim
+from medsim.cli import doctor, environments, evaluate, play, render, warmup
+from medsim.cli.verbs import Verb, contributed_verbs
+
+__all__ = ["main"]
+
+OWN: tuple[Verb, ...] = (environments.VERB, play.VERB, evaluate.VERB, render.VERB, warmup.VERB, doctor.VERB)
+EPILOG = """A first round:
+  medsim envs                                      what there is
+  medsim evaluate medsim/Glucose-v0 --policy all   reference policies on the test patients
+  medsim train medsim/Glucose-v0 --algo ppo        train an agent
+  medsim benchmark run quick                       train, evaluate and rank; writes a page
+Research simulation, not medical advice."""
+
+
+def parser_of(verbs: Sequence[Verb]) -> argparse.ArgumentParser:
+    """Return the parser of all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="medsim",
+        description="Clinical simulators for reinforcement learning.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"medsim {medsim.__version__}")
+    places = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for verb in verbs:
+        place = places.add_parser(verb.name, help=verb.help, description=verb.help, formatter_class=argparse.RawDescriptionHelpFormatter)
+        verb.configure(place)
+        place.set_defaults(run=verb.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code. Wrong use is one line on stderr and code 2."""
+    args = parser_of([*OWN, *contributed_verbs()]).parse_args(arguments)
+    try:
+        code: int = args.run(args)
+    except (ValueError, OSError) as error:
+        print(f"medsim: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0
+    except KeyboardInterrupt:
+        print("medsim: interrupted", file=sys.stderr)
+        return 130
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""What a verb of the ``medsim`` command is, and where verbs of other packages come from."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from medsim.policies.policy import Policy
+
+__all__ = ["Verb", "contributed_verbs", "find_policy", "parse_settings"]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb: how it is called, and what it does; ``run`` returns the exit code."""
+
+    name: str
+    help: str
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def contributed_verbs() -> list[Verb]:
+    """Return the verbs that installed packages contribute through the entry-point group ``medsim.verbs``."""
+    return [verb for point in entry_points(group="medsim.verbs") for verb in point.load()()]
+
+
+def find_policy(env_id: str, name: str) -> Policy:
+    """Return a reference policy by name, or a trained one by its run folder.
+
+    Raises:
+        ValueError: there is no such policy.
+    """
+    from medsim.policies import reference_policies
+
+    references = reference_policies(env_id)
+    if name in references:
+        return references[name]()
+    for point in entry_points(group="medsim.policy_loaders"):
+        policy: Policy | None = point.load()(name)
+        if policy is not None:
+            return policy
+    raise ValueError(f"no policy is called {name!r}; there are {', '.join(references)}, and folders of finished training runs")
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """Return options from ``name=value`` texts; values are read as JSON where they can be.
+
+    Raises:
+        ValueError: a text has no ``=``.
+    """
+    import json
+
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise ValueError(f"an option must be written name=value, not {pair!r}")
+        try:
+            options[name] = json.loads(text)
+        except json.JSONDecodeError:
+            options[name] = text
+    return options

@@ -1,0 +1,74 @@
+"""What a policy is: it acts for a whole batch at once."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from medsim.core.streams import Key, uniform, words
+from medsim.core.vector import PatientVectorEnv
+
+__all__ = ["FunctionPolicy", "Policy", "RandomPolicy"]
+
+Array = npt.NDArray[Any]
+
+
+class Policy(Protocol):
+    """Chooses the actions of a batch of patients."""
+
+    name: str
+    options: Mapping[str, Any]  # of the environment that it acts in, such as {"action": "continuous"}
+
+    def begin(self, env: PatientVectorEnv) -> None:
+        """All patients of ``env`` have just begun an episode."""
+
+    def act(self, observations: Array) -> Array:
+        """Return the actions (n,) or (n, a) for observations (n, k)."""
+
+
+class FunctionPolicy:
+    """A function of the observations as a policy."""
+
+    def __init__(self, name: str, function: Callable[[Array], Array], options: Mapping[str, Any] | None = None) -> None:
+        self.name = name
+        self.function = function
+        self.options: Mapping[str, Any] = dict(options or {})
+
+    def begin(self, env: PatientVectorEnv) -> None:
+        """Nothing is carried from step to step."""
+
+    def act(self, observations: Array) -> Array:
+        """Return the function's actions."""
+        return self.function(observations)
+
+
+RANDOM_POLICY = 1_000_001  # a stream of its own, away from the models' purposes
+
+
+class RandomPolicy:
+    """Uniform over the action space; the same patient and step always get the same action."""
+
+    name = "random"
+    options: Mapping[str, Any] = {}
+
+    def begin(self, env: PatientVectorEnv) -> None:
+        """Remember who the patients are."""
+        self.space = env.single_action_space
+        self.keys = [tuple(int(value) for value in row[:4]) for row in env.batch.ids]
+        self.steps = 0
+
+    def act(self, observations: Array) -> Array:
+        """Return random actions."""
+        draws = np.array([self.draw(low, high, slot, episode) for low, high, slot, episode in self.keys])
+        self.steps += 1
+        if isinstance(self.space, spaces.Discrete):
+            return np.asarray(draws[:, 0] * int(self.space.n), dtype=np.int64)
+        assert isinstance(self.space, spaces.Box)
+        size = len(self.space.low)
+        return np.asarray(self.space.low + draws[:, :size] * (self.space.high - self.space.low), dtype=np.float64)
+
+    def draw(self, low: int, high: int, slot: int, episode: int) -> tuple[float, ...]:
+        """Return four uniform numbers for a patient's present step."""
+        return tuple(uniform(word) for word in words(Key(low, high, slot, episode, 0), self.steps, RANDOM_POLICY))
