@@ -87,7 +87,7 @@ class Batch:
         self._begin(np.ones(self.n, dtype=np.bool_) if mask is None else mask, clear=True)
 
     def _begin(self, mask: npt.NDArray[np.bool_], clear: bool) -> None:
-        self.kernels.reset_lanes(mask, clear, self.block, self.ids, self.settings, self.table, self.obs, self.out, self.ends)
+        self.kernels.reset_lanes(0, self.n, mask, clear, self.block, self.ids, self.settings, self.table, self.obs, self.out, self.ends)
         self.any_ended = False
 
     def step(self) -> None:

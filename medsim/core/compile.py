@@ -92,7 +92,7 @@ class Binder:
         """Return a global's value for the backend, noting it in the digest."""
         if isinstance(value, types.FunctionType):
             return self.bind(value)
-        if isinstance(value, types.ModuleType) and value is not math:
+        if isinstance(value, types.ModuleType) and value is not math and name not in self.parts:
             raise TypeError(f"a model's function reads {name!r}, a module: import the functions that it needs by name instead")
         if isinstance(value, type) and hasattr(value, "_fields"):
             self.note(value.__qualname__, repr(value._fields))
@@ -155,7 +155,7 @@ def cpu_kernels(model: Model, view: View) -> Kernels:
     def inner(function: types.FunctionType) -> Any:
         # without wrappers, which only a caller in Python needs: half the compile time
         options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
-        return numba.njit(forceinline=not is_compiled_once(function), **options)(function)
+        return _for_any_constant(numba.njit(forceinline=not is_compiled_once(function), **options)(function))
 
     from medsim.core.cpu_records import record_intrinsics
 
@@ -170,6 +170,15 @@ def cpu_kernels(model: Model, view: View) -> Kernels:
         compiler = numba.njit(cache=True, error_model="numpy", nogil=True, parallel=name == "step_tiles_parallel")
         entries[name] = _announced(compiler(filed), name, model.name, home)
     return Kernels(**entries, advance=advance, compiled=True)
+
+
+def _for_any_constant(dispatcher: Any) -> Any:
+    """Return the dispatcher, kept from being compiled again for every constant that it is called with."""
+    from numba.core.types import unliteral
+
+    resolve = dispatcher.get_call_template
+    dispatcher.get_call_template = lambda args, kws: resolve(tuple(unliteral(arg) for arg in args), kws)
+    return dispatcher
 
 
 def _function(name: str) -> types.FunctionType:

@@ -94,8 +94,8 @@ def settings_loader(record: Record) -> Any:
     return load
 
 
-def storer(first: int, stride: int, by_row: bool) -> Any:
-    """Return ``store(array, index, record)``."""
+def storer(first: int, stride: int, by_row: bool, skip: tuple[bool, ...] = ()) -> Any:
+    """Return ``store(array, index, record)``; ``skip`` says of each outer field whether it is passed over."""
 
     @intrinsic  # type: ignore[untyped-decorator]
     def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
@@ -105,7 +105,18 @@ def storer(first: int, stride: int, by_row: bool) -> Any:
                 base = row_base(context, builder, signature.args[0], arguments[0], base)
             cursor = Cursor(context, builder, signature.args[0], arguments[0], base, first, stride)
             element = signature.args[0].dtype
-            store_values(context, builder, signature.args[2], arguments[2], element, lambda v: builder.store(v, cursor.next()))
+
+            def write(number: Any) -> None:
+                builder.store(number, cursor.next())
+
+            if not skip:
+                store_values(context, builder, signature.args[2], arguments[2], element, write)
+            for k, passed_over in enumerate(skip):
+                part = signature.args[2][k]
+                if passed_over:
+                    cursor.position += stride * (len(part) if isinstance(part, types.BaseTuple) else 1)
+                else:
+                    store_values(context, builder, part, builder.extract_value(arguments[2], k), element, write)
             return context.get_dummy_value()
 
         return types.void(array, index, value), emit
@@ -120,6 +131,9 @@ def record_intrinsics(model: Model, view: View) -> dict[str, Any]:
         first = block_offset(model, name)
         functions[f"load_{name}"] = loader(record, first, WIDTH, by_row=False)
         functions[f"store_{name}"] = storer(first, WIDTH, by_row=False)
+    changed = model.interval_changes
+    skip = tuple(bool(changed) and name not in changed for name in model.memory.__annotations__)
+    functions["store_interval"] = storer(block_offset(model, "memory"), WIDTH, by_row=False, skip=skip)
     functions["load_settings"] = settings_loader(model.settings)
     functions["load_action"] = loader(model.action, 0, 1, by_row=True)
     functions["load_patient"] = loader(model.params, 0, 1, by_row=True)

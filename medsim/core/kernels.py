@@ -41,6 +41,7 @@ store_state: Callable[..., None]
 store_params: Callable[..., None]
 store_memory: Callable[..., None]
 store_drive: Callable[..., None]
+store_interval: Callable[..., None]
 store_view: Callable[..., None]
 store_report: Callable[..., None]
 store_measures: Callable[..., None]
@@ -74,7 +75,7 @@ def begin_lane(row: Array, lane: int, i: int, ids: Array, s: Any, actions: Array
 def drive_lane(row: Array, lane: int, i: int, ids: Array, s: Any) -> None:
     """Begin an interval."""
     m, u = interval(load_state(row, lane), load_memory(row, lane), load_params(row, lane), s, key_of(ids, i))
-    store_memory(row, lane, m)
+    store_interval(row, lane, m)
     store_drive(row, lane, u)
 
 
@@ -149,11 +150,11 @@ def step_tiles_parallel(first: int, last: int, block: Array, ids: Array, setting
         step_tiles(tile, tile + 1, block, ids, settings, actions, obs, out, ends)
 
 
-def reset_lanes(mask: Array, clear: bool, block: Array, ids: Array, settings: Array, table: Array, obs: Array, out: Array,
+def reset_lanes(first: int, last: int, mask: Array, clear: bool, block: Array, ids: Array, settings: Array, table: Array, obs: Array, out: Array,
                 ends: Array) -> None:  # fmt: skip
-    """Begin the next episode of every patient whose mask is set; ``clear`` zeroes what the last step reported."""
+    """Begin the next episode of the patients first to last - 1 whose mask is set; ``clear`` zeroes what the last step reported."""
     s = load_settings(settings)
-    for i in range(mask.shape[0]):
+    for i in range(first, last):
         if mask[i]:
             row, lane = block[i // WIDTH], i % WIDTH
             ids[i, EPISODE] += 1

@@ -39,7 +39,8 @@ class Model:
         pick(s, key) -> row: the patient of the table whom a new one resembles.
         recruit(key, base, named, s) -> (x, p, m): a patient at the start of an episode: like ``base``, or exactly them if named.
         control(x, m, p, a, s, key) -> m: the action takes effect, at the start of a step.
-        interval(x, m, p, s, key) -> (m, u): an interval begins.
+        interval(x, m, p, s, key) -> (m, u): an interval begins; ``interval_changes`` names the parts of the memory that it may
+        change (all, if empty): the others are not written back, which saves time.
         derivative(x, u, p) -> dx/dt, integrated by fourth-order Runge-Kutta in steps of interval_length / s.substeps.
         sense(x, m, p, s, key) -> m: measurements are taken, at the end of a step and at the start of an episode.
         judge(x, m, p, s) -> (m, reward terms, costs, (ended, outcome, time_h)): ended is 0, 1 terminated or 2 truncated.
@@ -67,6 +68,7 @@ class Model:
     views: Mapping[str, View]
     outcomes: tuple[str, ...]
     patients: Callable[[], tuple[tuple[str, ...], npt.NDArray[np.float64]]]  # names, and their params (patients, fields of params)
+    interval_changes: tuple[str, ...] = ()
     interval_length: float = 1.0  # in the time unit of the derivative
 
 

@@ -67,9 +67,13 @@ def row_loader(name: str, record: Record) -> str:
     return f"def {name}(rows, i):\n    return {build(record, lambda _: f'float(rows[i, {next(counter)}])')}\n"
 
 
-def storer(name: str, record: Record, offset: int) -> str:
-    """Return the source of ``store_<name>``."""
-    lines = [f"    row[{(offset + k) * WIDTH} + lane] = v.{leaf}" for k, leaf in enumerate(leaves(record))]
+def storer(name: str, record: Record, offset: int, only: tuple[str, ...] = ()) -> str:
+    """Return the source of ``store_<name>``; ``only`` names the fields that are stored, all if it is empty."""
+    lines = [
+        f"    row[{(offset + k) * WIDTH} + lane] = v.{leaf}"
+        for k, leaf in enumerate(leaves(record))
+        if not only or leaf.partition(".")[0] in only
+    ]
     return "\n".join([f"def store_{name}(row, lane, v):", *lines]) + "\n"
 
 
@@ -79,6 +83,7 @@ def source_for(model: Model, view: View) -> str:
     for name, record in block_records(model).items():
         offset = block_offset(model, name)
         parts += [loader(name, record, offset), storer(name, record, offset)]
+    parts.append(storer("interval", model.memory, block_offset(model, "memory"), model.interval_changes))
     counter = iter(range(field_count(model.settings)))
     parts.append(f"def load_settings(row):\n    return {build(model.settings, lambda _: f'float(row[{next(counter)}])')}\n")
     parts += [row_loader("load_action", model.action), row_loader("load_patient", model.params)]

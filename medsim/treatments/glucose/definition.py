@@ -11,7 +11,7 @@ from medsim.core.model import Model, View
 from medsim.core.streams import Key
 from medsim.treatments.glucose import meals, objective, population, sensor
 from medsim.treatments.glucose import model as physiology
-from medsim.treatments.glucose.meals import announce
+from medsim.treatments.glucose.meals import announce, schedule_of_the_day
 from medsim.treatments.glucose.model import (
     Action,
     Drive,
@@ -20,11 +20,20 @@ from medsim.treatments.glucose.model import (
     Settings,
     State,
     Watch,
+    program_pump,
 )
 from medsim.treatments.glucose.objective import risk
 from medsim.treatments.glucose.sensor import read
 
 DATA = Path(__file__).parent.parent / "data"
+
+
+def control(x: State, m: Memory, p: Params, a: Action, s: Settings, key: Key) -> Memory:
+    """Program the pump; a step that begins at midnight begins with a new day's meals."""
+    if m.clock.minute_of_day == 0.0 and m.clock.day > 0.0:
+        schedule = schedule_of_the_day(p, s, key, int(m.clock.day))
+        m = Memory(m.clock, m.pump, schedule, m.plate, m.word, m.sensor, m.watch)
+    return program_pump(x, m, p, a, s, key)
 
 
 def sense(x: State, m: Memory, p: Params, s: Settings, key: Key) -> Memory:
@@ -98,8 +107,9 @@ GLUCOSE = Model(
     measures=objective.Measures,
     pick=population.cohort_row,
     recruit=population.recruit,
-    control=physiology.control,
+    control=control,
     interval=meals.minute,
+    interval_changes=("clock", "plate", "watch"),
     derivative=physiology.derivative,
     sense=sense,
     judge=objective.judge,

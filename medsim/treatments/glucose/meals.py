@@ -16,7 +16,6 @@ from medsim.treatments.glucose.model import (
     MG_PER_G,
     MINUTES_PER_DAY,
     NO_MEAL,
-    PMOL_PER_U,
     Clock,
     Drive,
     Memory,
@@ -27,6 +26,7 @@ from medsim.treatments.glucose.model import (
     State,
     Watch,
     Word,
+    drive,
     plasma_glucose_mg_per_dl,
     subcutaneous_glucose_mg_per_dl,
 )
@@ -97,17 +97,15 @@ def carbs_within(m: Schedule, first: float, last: float) -> float:
 
 
 def minute(x: State, m: Memory, p: Params, s: Settings, key: Key) -> tuple[Memory, Drive]:
-    """Begin a minute: the meals of a new day, the next bite, the pump's flow, and what the objective watches."""
-    day = int(m.clock.minute // MINUTES_PER_DAY)
-    minute_of_day = m.clock.minute - day * MINUTES_PER_DAY
-    schedule = m.schedule
-    if minute_of_day == 0.0 and day > 0:
-        schedule = schedule_of_the_day(p, s, key, day)
-    plate, bite = next_bite(x, m.plate, carbs_within(schedule, minute_of_day, minute_of_day + 1.0))
-    insulin = m.pump.delivered_u_per_min * PMOL_PER_U / p.weight_kg
-    drive = Drive(bite * MG_PER_G, insulin, plate.stomach_at_first_bite_mg + plate.eaten_g * MG_PER_G)
-    clock = Clock(m.clock.minute + 1.0, m.clock.step)
-    return Memory(clock, m.pump, schedule, plate, m.word, m.sensor, watch_minute(x, m.watch, p)), drive
+    """Begin a minute: the next bite, the pump's flow, and what the objective watches; only clock, plate and watch change."""
+    now = m.clock.minute_of_day
+    plate, bite = next_bite(x, m.plate, carbs_within(m.schedule, now, now + 1.0))
+    dbar_mg = plate.stomach_at_first_bite_mg + plate.eaten_g * MG_PER_G
+    entering = drive(bite * MG_PER_G, m.pump.delivered_u_per_min, dbar_mg, p)
+    midnight = now + 1.0 >= MINUTES_PER_DAY
+    day = m.clock.day + where(midnight, 1.0, 0.0)
+    clock = Clock(m.clock.minute + 1.0, where(midnight, 0.0, now + 1.0), day, m.clock.step)
+    return Memory(clock, m.pump, m.schedule, plate, m.word, m.sensor, watch_minute(x, m.watch, p)), entering
 
 
 def next_bite(x: State, plate: Plate, starting_g: float) -> tuple[Plate, float]:
@@ -128,8 +126,8 @@ def watch_minute(x: State, watch: Watch, p: Params) -> Watch:
 
 def announce(m: Memory, s: Settings, key: Key) -> Word:
     """Tell the agent, at the end of a step, of the carbohydrate that the patient is about to eat in the next one."""
-    minute_of_day = m.clock.minute % MINUTES_PER_DAY
-    carbs = carbs_within(m.schedule, minute_of_day, minute_of_day + s.step_min)
+    now = m.clock.minute_of_day
+    carbs = carbs_within(m.schedule, now, now + s.step_min)
     announced = 0.0
     if carbs > 0.0 and s.announce_meals > 0.0:
         w = words(key, int(m.clock.minute), COUNTING)

@@ -7,7 +7,7 @@ subcutaneous insulin (Kovatchev, Breton, Dalla Man, Cobelli, J Diabetes Sci Tech
 
 from typing import NamedTuple
 
-from medsim.core.portable import exp_bounded, fmax, fmin, round_half_up, tanh, where
+from medsim.core.portable import exp, fmax, fmin, round_half_up, tanh, where
 from medsim.core.streams import Key, uniform, words
 
 # The purposes of the random streams (numbers are part of the environment's version: never renumber).
@@ -84,13 +84,21 @@ class Drive(NamedTuple):
 
     carbs_mg_per_min: float
     insulin_pmol_per_kg_per_min: float
-    dbar_mg: float  # size of the meal in the stomach: its content at the first bite and what has been eaten since
+    eaten: float  # 1 once there has been a meal
+    rise_per_mg: float  # 5 / (2 D (1 - b)), and
+    rise_at_mg: float  # b D: where the emptying of the stomach speeds up; D is the size of the meal in it,
+    fall_per_mg: float  # 5 / (2 D d), and
+    fall_at_mg: float  # d D: where it slows down: its content at the first bite and what has been eaten since
+    appearance_per_kg_per_min: float  # f kabs / weight
+    per_vi_kg_per_l: float  # 1 / Vi
 
 
 class Clock(NamedTuple):
-    """Time since the start of the episode."""
+    """Time since the start of the episode, and of the day."""
 
     minute: float
+    minute_of_day: float
+    day: float
     step: float
 
 
@@ -234,17 +242,14 @@ class Action(NamedTuple):
 def derivative(x: State, u: Drive, p: Params) -> State:
     """Return dx/dt per minute; free of branches, so that a batch vectorises."""
     qsto = x.qsto1_mg + x.qsto2_mg
-    dbar = fmax(u.dbar_mg, 1e-9)
-    rise = 2.5 / (dbar * (1.0 - p.b))
-    fall = 2.5 / (dbar * p.d)
-    bend = tanh(rise * (qsto - p.b * dbar)) - tanh(fall * (qsto - p.d * dbar)) + 2.0
-    kgut = where(u.dbar_mg > 0.0, p.kmin + (p.kmax - p.kmin) * 0.5 * bend, p.kmax)
-    appearance = p.f * p.kabs * x.qgut_mg / p.weight_kg
+    bend = tanh(u.rise_per_mg * (qsto - u.rise_at_mg)) - tanh(u.fall_per_mg * (qsto - u.fall_at_mg)) + 2.0
+    kgut = where(u.eaten > 0.0, p.kmin + (p.kmax - p.kmin) * 0.5 * bend, p.kmax)
+    appearance = u.appearance_per_kg_per_min * x.qgut_mg
     production = fmax(p.kp1 - p.kp2 * x.gp_mg_per_kg - p.kp3 * x.id_pmol_per_l, 0.0)
     excretion = p.ke1 * fmax(x.gp_mg_per_kg - p.ke2, 0.0)
     exchange = p.k1 * x.gp_mg_per_kg - p.k2 * x.gt_mg_per_kg
     use = (p.vm0 + p.vmx * x.x_pmol_per_l) * x.gt_mg_per_kg / (p.km0 + x.gt_mg_per_kg)
-    insulin = x.ip_pmol_per_kg / p.vi_l_per_kg
+    insulin = x.ip_pmol_per_kg * u.per_vi_kg_per_l
     gp = production + appearance - p.fcns - excretion - exchange
     ip = p.m1 * x.il_pmol_per_kg + p.ka1 * x.isc1_pmol_per_kg + p.ka2 * x.isc2_pmol_per_kg - (p.m2 + p.m4) * x.ip_pmol_per_kg
     il = p.m2 * x.ip_pmol_per_kg - (p.m1 + p.m30) * x.il_pmol_per_kg
@@ -265,6 +270,27 @@ def derivative(x: State, u: Drive, p: Params) -> State:
         where(x.isc1_pmol_per_kg >= 0.0, isc1, 0.0),
         where(x.isc2_pmol_per_kg >= 0.0, isc2, 0.0),
         where(x.gs_mg_per_kg >= 0.0, gs, 0.0),
+    )
+
+
+def drive(carbs_mg_per_min: float, insulin_u_per_min: float, dbar_mg: float, p: Params) -> Drive:
+    """Return what enters a patient, with all that the derivative can be spared.
+
+    Args:
+        dbar_mg: size of the meal in the stomach: its content at the first bite and what has been eaten since; 0 before any meal.
+    """
+    insulin = insulin_u_per_min * PMOL_PER_U / p.weight_kg
+    d = fmax(dbar_mg, 1e-9)
+    return Drive(
+        carbs_mg_per_min,
+        insulin,
+        where(dbar_mg > 0.0, 1.0, 0.0),
+        2.5 / (d * (1.0 - p.b)),
+        p.b * d,
+        2.5 / (d * p.d),
+        p.d * d,
+        p.f * p.kabs / p.weight_kg,
+        1.0 / p.vi_l_per_kg,
     )
 
 
@@ -297,7 +323,7 @@ OCCLUSION_MIN_MINUTES, OCCLUSION_MAX_MINUTES = 60.0, 300.0  # chosen: until the 
 COMPAT_QUANTUM_PMOL_PER_MIN = 0.05  # simglucose pump_params.csv, inc_basal
 
 
-def control(x: State, m: Memory, p: Params, a: Action, s: Settings, key: Key) -> Memory:
+def program_pump(x: State, m: Memory, p: Params, a: Action, s: Settings, key: Key) -> Memory:
     """Program the pump for the coming step with the agent's order, cut to what the pump can and may do."""
     own = own_basal_u_per_h(p)
     basal_asked, bolus_asked = order_in_units(a, own, s)
@@ -313,7 +339,7 @@ def control(x: State, m: Memory, p: Params, a: Action, s: Settings, key: Key) ->
     flow = where(m.clock.minute < blocked_until, 0.0, basal / 60.0 + bolus / s.step_min)
     board_1, board_2 = insulin_on_board(m.pump, basal * s.step_min / 60.0 + bolus - own * s.step_min / 60.0, s.step_min)
     pump = Pump(basal, bolus, flow, over, blocked_until, board_1, board_2)
-    clock = Clock(m.clock.minute, m.clock.step + 1.0)
+    clock = Clock(m.clock.minute, m.clock.minute_of_day, m.clock.day, m.clock.step + 1.0)
     watch = Watch(m.watch.low_minutes, -subcutaneous_glucose_mg_per_dl(x, p), m.watch.risk)  # its first minute adds it back
     plate = Plate(m.plate.planned_g, m.plate.eating, m.plate.stomach_at_first_bite_mg, m.plate.eaten_g, 0.0)
     return Memory(clock, pump, m.schedule, plate, m.word, m.sensor, watch)
@@ -336,7 +362,7 @@ def order_in_units(a: Action, own_u_per_h: float, s: Settings) -> tuple[float, f
 def insulin_on_board(pump: Pump, extra_u: float, step_min: float) -> tuple[float, float]:
     """Advance the pump's estimate of insulin not yet absorbed, beyond basal: two equal compartments, exactly."""
     k = ON_BOARD_RATE_PER_MIN * step_min
-    decay = exp_bounded(-k)
+    decay = exp(-k)
     first = pump.on_board_1_u + extra_u
     return first * decay, (pump.on_board_2_u + k * first) * decay
 

@@ -147,7 +147,7 @@ def first_memory(p: Params, s: Settings, key: Key) -> Memory:
     """Return the memory of an episode that begins: midnight, the pump at basal, the day's meals, the sensor's first nodes."""
     pump = Pump(own_basal_u_per_h(p), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     return Memory(
-        Clock(0.0, 0.0),
+        Clock(0.0, 0.0, 0.0, 0.0),
         pump,
         schedule_of_the_day(p, s, key, 0),
         Plate(0.0, 0.0, 0.0, 0.0, 0.0),

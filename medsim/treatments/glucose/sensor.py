@@ -114,7 +114,7 @@ def seen_by_agent(x: State, m: Memory, p: Params, s: Settings) -> tuple[float, .
         r.age_min, m.pump.basal_u_per_h, m.pump.bolus_u, on_board,
         m.word.announced_g, m.word.last_announced_g, fmin(m.word.minutes_since, 720.0),
         own_basal_u_per_h(p), p.carb_ratio_g_per_u, p.correction_mg_per_dl_per_u, p.weight_kg,
-        (m.clock.minute % MINUTES_PER_DAY) / 60.0, m.clock.minute / 60.0,
+        m.clock.minute_of_day / 60.0, m.clock.minute / 60.0,
     )  # fmt: skip
 
 
