@@ -153,7 +153,8 @@ def test_figures_that_do_not_vary_have_intervals_of_no_width():
     [row] = leaderboard([record(seed=k, normalised=[0.5] * 4, cost=[2] * 4) for k in range(3)])
     for estimate in (row.score, row.mean_return, row.cost, row.costs["overdose"]):
         assert estimate.low == estimate.value == estimate.high
-    assert row.cost.value == 2 and row.metrics == {"time_in_range": 0.5}
+    assert row.cost.value == 2
+    assert row.metrics == {"time_in_range": 0.5}
 
 
 def test_an_interval_reflects_seeds_as_well_as_patients():

@@ -116,7 +116,8 @@ def test_the_text_table_lines_up_and_says_who_is_tied(rows):
     header, first = (
         next(line for line in text.splitlines() if line.lstrip().startswith(start)) for start in ("rank", "1")
     )
-    assert "exact_optimum" in first and "ceiling" in first
+    assert "exact_optimum" in first
+    assert "ceiling" in first
     assert header.index("policy") == first.index("exact_optimum")
     assert "Research simulation, not medical advice." in text
     assert format_table([]) == "No results yet.\n"
@@ -133,7 +134,8 @@ def test_the_json_holds_every_row_and_no_nan(rows):
 def test_ticks_are_few_round_and_inside(low, high):
     found = ticks(low, high)
     assert 2 <= len(found) <= 7
-    assert low - 1e-9 <= found[0] and found[-1] <= high + 1e-9 * abs(high)
+    assert low - 1e-9 <= found[0]
+    assert found[-1] <= high + 1e-9 * abs(high)
 
 
 # The page
@@ -150,7 +152,9 @@ def test_the_page_is_the_same_to_the_byte_for_the_same_records(page, records, tm
 
 def test_the_page_fetches_nothing(page):
     text = page.read_text()
-    assert "http:" not in text and "https:" not in text and "@import" not in text
+    assert "http:" not in text
+    assert "https:" not in text
+    assert "@import" not in text
     assert not re.search(r"<(link|script|img|iframe)[^>]*(src|href)=\"(?!data:,)", text)
     assert "default-src 'none'" in text
 
@@ -166,7 +170,8 @@ def test_the_page_escapes_what_records_say(tmp_path):
     made = copy.deepcopy(RECORD)
     made["job"]["policy"] = made["command"] = "<img src=x onerror=alert(1)>"
     text = write_page([made], tmp_path / "page.html").read_text()
-    assert "<img" not in text and "&lt;img" in text
+    assert "<img" not in text
+    assert "&lt;img" in text
 
 
 def test_every_tag_is_closed(page):

@@ -179,7 +179,8 @@ def test_what_the_patients_share_cancels_in_a_paired_difference():
     alone = percentile_interval(paired_bootstrap([severity], mean, repetitions=500))[:, 0]
     low, high = paired_bootstrap_interval(severity + 1, severity, mean, repetitions=500)
     assert np.ptp(alone) > 20
-    assert low == pytest.approx(1) and high == pytest.approx(1)
+    assert low == pytest.approx(1)
+    assert high == pytest.approx(1)
 
 
 def test_one_run_on_one_patient_has_an_interval_of_no_width():
@@ -210,6 +211,11 @@ def test_rows_that_differ_get_different_letters_and_rows_that_tie_share_one():
     signs = pairwise_signs(rng.normal([0.0, 5.0, 5.1, 9.0], 0.5, (2000, 4)))
     assert indistinguishable_groups(signs) == ["c", "b", "b", "a"]
     assert rank_ranges(signs) == [(4, 4), (2, 3), (2, 3), (1, 1)]
+
+
+def test_rounding_tells_nobody_apart():
+    same = [np.full((runs, 7), 0.1) for runs in (1, 3, 5, 6)]
+    assert not pairwise_signs(paired_bootstrap(same, mean, repetitions=50)).any()
 
 
 def test_a_row_between_two_that_differ_carries_both_letters():
@@ -252,6 +258,7 @@ def test_the_best_row_has_the_first_letter(signs):
         (lambda: paired_bootstrap([X, [[np.inf] * 8]]), "group 1"),
         (lambda: probability_of_improvement(X, Y[:, 1:]), r"\[8, 7\] tasks"),
         (lambda: performance_profile(X, [np.nan]), "thresholds"),
+        (lambda: performance_profile(X, []), "at least one"),
         (lambda: pairwise_signs([1.0, 2.0]), "replicates have shape"),
         (lambda: rank_ranges([[0, 1], [1, 0]]), "antisymmetric"),
     ],

@@ -12,6 +12,18 @@ __all__ = ["batch_writer", "single_writer"]
 Array = npt.NDArray[np.float64]
 
 
+def numbers_in(action: Any, space: spaces.Box) -> Array:
+    """Return what was given as an action as an array of numbers, of at least one dimension.
+
+    Raises:
+        ValueError: it is not made of numbers.
+    """
+    try:
+        return np.atleast_1d(np.asarray(action, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"action {action!r} is not made of numbers: it must be in {space}") from error
+
+
 def single_writer(space: spaces.Discrete | spaces.Box) -> Callable[[Array, Any], None]:
     """Return ``write(row, action)``, which checks one action and puts it into a row of numbers."""
     if isinstance(space, spaces.Discrete):
@@ -32,7 +44,8 @@ def single_writer(space: spaces.Discrete | spaces.Box) -> Callable[[Array, Any],
     size = len(lows)
 
     def write_doses(row: Array, action: Any) -> None:
-        values = action.tolist() if isinstance(action, np.ndarray) else list(np.atleast_1d(np.asarray(action, dtype=np.float64)))
+        plain = isinstance(action, np.ndarray) and action.ndim == 1 and action.dtype.kind in "fiu"
+        values = action.tolist() if plain else numbers_in(action, space).tolist()
         if len(values) != size or (size and isinstance(values[0], list)):
             raise ValueError(f"action {action!r} has the wrong shape: {space} takes {size} numbers")
         for k in range(size):
@@ -64,7 +77,7 @@ def batch_writer(space: spaces.Discrete | spaces.Box, n: int) -> Callable[[Array
     size = len(low)
 
     def write_doses(rows: Array, actions: Any) -> None:
-        given = np.asarray(actions, dtype=np.float64)
+        given = numbers_in(actions, space)
         if given.shape != (n, size):
             raise ValueError(f"actions must have shape ({n}, {size}), not {given.shape}")
         right = (given >= low) & (given <= high)

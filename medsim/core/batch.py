@@ -73,18 +73,28 @@ class Batch:
         self.any_ended = False  # whether some patient's episode has ended and not begun again
         self.kernels = kernels_for(model, view)
 
-    def seed(self, seeds: int | Sequence[int], slots: Sequence[int] | npt.NDArray[np.int64] | None = None) -> None:
-        """Key the random streams: one seed for all slots, or one for each; episodes count from zero again."""
-        self.ids[:, k.SLOT] = np.arange(self.n) if slots is None else slots
+    def seed(
+        self,
+        seeds: int | Sequence[int],
+        slots: Sequence[int] | npt.NDArray[np.int64] | None = None,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Key the random streams, of all patients or of those whose mask is set: one seed for all slots, or one for each.
+
+        Episodes count from zero again.
+        """
         several = isinstance(seeds, Sequence | np.ndarray)
         pairs = [seed_words(seed) for seed in seeds] if several else [seed_words(seeds)] * self.n  # type: ignore[union-attr, arg-type]
-        self.ids[:, k.SEED_LOW] = [low for low, _ in pairs]
-        self.ids[:, k.SEED_HIGH] = [high for _, high in pairs]
-        self.ids[:, k.EPISODE] = -1
+        keyed = np.ones(self.n, dtype=np.bool_) if mask is None else mask
+        self.ids[keyed, k.SLOT] = np.asarray(np.arange(self.n) if slots is None else slots)[keyed]
+        self.ids[keyed, k.SEED_LOW] = np.array([low for low, _ in pairs])[keyed]
+        self.ids[keyed, k.SEED_HIGH] = np.array([high for _, high in pairs])[keyed]
+        self.ids[keyed, k.EPISODE] = -1
 
     def reset(self, mask: npt.NDArray[np.bool_] | None = None) -> None:
         """Begin the next episode of every patient, or of those whose mask is set."""
         self._begin(np.ones(self.n, dtype=np.bool_) if mask is None else mask, clear=True)
+        self.any_ended = mask is not None and bool((self.ids[:, k.ENDED] != 0).any())
 
     def _begin(self, mask: npt.NDArray[np.bool_], clear: bool) -> None:
         self.kernels.reset_lanes(0, self.n, mask, clear, self.block, self.ids, self.settings, self.table, self.obs, self.out, self.ends)

@@ -174,10 +174,10 @@ def cpu_kernels(model: Model, view: View) -> Kernels:
 
 def _for_any_constant(dispatcher: Any) -> Any:
     """Return the dispatcher, kept from being compiled again for every constant that it is called with."""
-    from numba.core.types import unliteral
+    from numba import types as kinds
 
     resolve = dispatcher.get_call_template
-    dispatcher.get_call_template = lambda args, kws: resolve(tuple(unliteral(arg) for arg in args), kws)
+    dispatcher.get_call_template = lambda args, kws: resolve(tuple(kinds.unliteral(arg) for arg in args), kws)
     return dispatcher
 
 

@@ -124,6 +124,44 @@ def storer(first: int, stride: int, by_row: bool, skip: tuple[bool, ...] = ()) -
     return store
 
 
+def combination(record: Record, emit_one: Callable[..., Any], operands: int) -> Any:
+    """Return a function of (x, h, k, ...) that makes a flat record of floats from records, number by number, by ``emit_one``."""
+    kind = numba_type(record)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, h, *slopes = arguments
+        numbers = [
+            emit_one(builder, builder.extract_value(x, i), h, *(builder.extract_value(slope, i) for slope in slopes))
+            for i in range(len(kind))
+        ]
+        return context.make_tuple(builder, kind, numbers)
+
+    if operands == 1:
+
+        @intrinsic  # type: ignore[untyped-decorator]
+        def combine(typing: Any, x: Any, h: Any, k: Any) -> Any:
+            return kind(kind, types.float64, kind), emit
+    else:
+
+        @intrinsic  # type: ignore[untyped-decorator]
+        def combine(typing: Any, x: Any, h: Any, k1: Any, k2: Any, k3: Any, k4: Any) -> Any:
+            return kind(kind, types.float64, kind, kind, kind, kind), emit
+
+    return combine
+
+
+def emit_axpy(builder: Any, x: Any, h: Any, k: Any) -> Any:
+    """Emit x + h k."""
+    return builder.fadd(x, builder.fmul(h, k))
+
+
+def emit_rk4_sum(builder: Any, x: Any, h: Any, k1: Any, k2: Any, k3: Any, k4: Any) -> Any:
+    """Emit x + h (k1 + 2 k2 + 2 k3 + k4), added from the left, as Python does."""
+    two = k2.type(2.0)
+    total = builder.fadd(builder.fadd(k1, builder.fmul(two, k2)), builder.fmul(two, k3))
+    return builder.fadd(x, builder.fmul(h, builder.fadd(total, k4)))
+
+
 def record_intrinsics(model: Model, view: View) -> dict[str, Any]:
     """Return the record functions by the names that the kernels use."""
     functions: dict[str, Any] = {}
@@ -131,6 +169,8 @@ def record_intrinsics(model: Model, view: View) -> dict[str, Any]:
         first = block_offset(model, name)
         functions[f"load_{name}"] = loader(record, first, WIDTH, by_row=False)
         functions[f"store_{name}"] = storer(first, WIDTH, by_row=False)
+    functions["axpy"] = combination(model.state, emit_axpy, 1)
+    functions["rk4_sum"] = combination(model.state, emit_rk4_sum, 4)
     changed = model.interval_changes
     skip = tuple(bool(changed) and name not in changed for name in model.memory.__annotations__)
     functions["store_interval"] = storer(block_offset(model, "memory"), WIDTH, by_row=False, skip=skip)

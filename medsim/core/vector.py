@@ -66,13 +66,13 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         """
         given = self.task.check_reset_options(options, ["reset_mask"])
         mask = self._mask(given.get("reset_mask"))
-        table, named = self._patients(given.get("patient"))
+        table, named = self._patients(given.get("patient"), everyone=bool(mask.all()))
         settings = self.task.settings_for(given)
-        self._seed(seed)
+        self._seed(seed, mask)
         batch = self.batch
         batch.settings[:] = settings
         batch.table = table
-        batch.ids[mask, k.NAMED_ROW] = named if isinstance(named, int) else np.asarray(named)[mask]
+        batch.ids[mask, k.NAMED_ROW] = named[mask]
         batch.reset(mask)
         self._waiting &= ~mask
         return batch.obs.copy(), self._info(batch.out.copy())
@@ -85,25 +85,33 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
             raise ValueError(f"reset_mask must be {self.num_envs} booleans, not an array of {mask.dtype} with shape {mask.shape}")
         return np.asarray(mask)
 
-    def _patients(self, patient: Any) -> tuple[npt.NDArray[np.float64], int | list[int]]:
-        table = self.task.model.patients()[1]
-        if isinstance(patient, Sequence) and not isinstance(patient, str):
-            if len(patient) != self.num_envs:
-                raise ValueError(f"option patient must have {self.num_envs} names, one an environment, not {len(patient)}")
-            return table, [self.task.patient_rows(name)[1] for name in patient]
-        row, named = self.task.patient_rows(patient)
-        return (table if row is None else np.vstack([table, row])), named
+    def _patients(self, patient: Any, everyone: bool) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Return the table of patients with those added whom the option describes, and the row of each environment's (-1: any)."""
+        table = self.task.model.patients()[1] if everyone else self.batch.table  # some may live by rows that were added to it
+        several = isinstance(patient, Sequence) and not isinstance(patient, str)
+        if several and len(patient) != self.num_envs:
+            raise ValueError(f"option patient must have {self.num_envs} names, one an environment, not {len(patient)}")
+        added: list[npt.NDArray[np.float64]] = []
+        named: list[int] = []
+        for one in patient if several else [patient]:
+            row, number = self.task.patient_rows(one)
+            if row is not None:
+                number = len(table) + len(added)
+                added.append(row)
+            named.append(number)
+        return np.vstack([table, *added]) if added else table, np.array(named if several else named * self.num_envs)
 
-    def _seed(self, seed: int | Sequence[int | None] | None) -> None:
+    def _seed(self, seed: int | Sequence[int | None] | None, mask: npt.NDArray[np.bool_]) -> None:
         if seed is None:
             if not self._seeded:
                 self.batch.seed(fresh_seed())
         elif isinstance(seed, Sequence | np.ndarray):
             if len(seed) != self.num_envs:
                 raise ValueError(f"seed must be one number or {self.num_envs} of them, not {len(seed)}")
-            self.batch.seed([fresh_seed() if one is None else int(one) for one in seed], np.zeros(self.num_envs, dtype=np.int64))
+            seeds = [fresh_seed() if one is None else one for one in seed]
+            self.batch.seed(seeds, np.zeros(self.num_envs, dtype=np.int64), mask)
         else:
-            self.batch.seed(seed)
+            self.batch.seed(seed, mask=mask)
         self._seeded = True
 
     def step(self, actions: Any) -> tuple[Array, Array, Array, Array, dict[str, Any]]:

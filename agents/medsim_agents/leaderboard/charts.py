@@ -39,6 +39,7 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
     def holds(self, value: float) -> bool:
+        """Whether a value lies on the scale."""
         return self.low <= value <= self.high
 
 

@@ -56,6 +56,7 @@ def _cell(column: Column, row: Row) -> str:
 
 
 def main_table(rows: Sequence[Row]) -> str:
+    """Score, ties, verdicts, return, cost and expense of every policy, the best first."""
     scale = interval_scale(rows)
     columns = [
         Column(
@@ -103,11 +104,13 @@ def main_table(rows: Sequence[Row]) -> str:
 
 
 def harm_table(rows: Sequence[Row]) -> str:
+    """Each cost by itself, with its interval."""
     costs = [_cost_column(name) for name in rows[0].costs]
     return _table(rows, [_policy_column(rows), *costs], "Harm: each cost, mean a patient", "")
 
 
 def metric_table(rows: Sequence[Row]) -> str:
+    """The mean of each metric."""
     metrics = [_metric_column(name) for name in rows[0].metrics]
     return _table(rows, [_policy_column(rows), *metrics], "Metrics: mean a patient", "")
 
@@ -173,8 +176,9 @@ def _kind(verdict: str) -> str:
     return kinds.get(verdict, "tied")
 
 
-def verdict(verdict: str | None) -> str:
-    return f'<span class="verdict {_kind(verdict)}">{verdict}</span>' if verdict else NONE
+def verdict(said: str | None) -> str:
+    """A verdict in its colour, or a dash."""
+    return f'<span class="verdict {_kind(said)}">{said}</span>' if said else NONE
 
 
 def _place(row: Row) -> int:

@@ -123,6 +123,7 @@ class Row:
 
     @property
     def seeds(self) -> int:
+        """How many seeds were run."""
         return len(self.runs)
 
     @property

@@ -320,6 +320,7 @@ PUMP_BOLUS_U = 30.0  # and no bolus above 30 U
 BASAL_LIMIT_MULTIPLE = 10.0  # chosen: the pump is programmed to refuse more than ten times the patient's own basal rate
 ON_BOARD_RATE_PER_MIN = 1.0 / 55.0  # t_max,I = 55 min, Hovorka et al., Physiol Meas 2004;25:905-920
 OCCLUSION_MIN_MINUTES, OCCLUSION_MAX_MINUTES = 60.0, 300.0  # chosen: until the pump's alarm is heard
+EXACT_RATE = 3.0  # the action_kind of the bare physiology: U/min, as they come
 COMPAT_QUANTUM_PMOL_PER_MIN = 0.05  # simglucose pump_params.csv, inc_basal
 
 
@@ -327,7 +328,9 @@ def program_pump(x: State, m: Memory, p: Params, a: Action, s: Settings, key: Ke
     """Program the pump for the coming step with the agent's order, cut to what the pump can and may do."""
     own = own_basal_u_per_h(p)
     basal_asked, bolus_asked = order_in_units(a, own, s)
-    if s.action_kind == 2.0:
+    if s.action_kind == EXACT_RATE:
+        basal, bolus, over = basal_asked, 0.0, 0.0
+    elif s.action_kind == 2.0:
         pmol = round_half_up(basal_asked / 60.0 * PMOL_PER_U / COMPAT_QUANTUM_PMOL_PER_MIN) * COMPAT_QUANTUM_PMOL_PER_MIN
         basal, bolus, over = fmin(pmol / PMOL_PER_U, 30.0) * 60.0, 0.0, 0.0
     else:

@@ -1,0 +1,162 @@
+"""The algorithms that can be trained: where each lives, what it can act with, and which settings it takes."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gymnasium import spaces
+
+from medsim.core.task import Task
+from medsim.registry import make_task
+
+__all__ = ["ALGORITHMS", "Algorithm", "algorithm", "suited_options"]
+
+Kind = type | tuple[type, ...]
+
+NUMBER: Kind = (int, float)
+COMMON: dict[str, Kind] = {"learning_rate": NUMBER, "learning_rate_final": NUMBER, "gamma": NUMBER, "net_arch": list, "activation": str}
+ON_POLICY: dict[str, Kind] = {
+    **COMMON, "n_steps": int, "gae_lambda": NUMBER, "ent_coef": NUMBER, "vf_coef": NUMBER, "max_grad_norm": NUMBER,
+    "normalize_advantage": bool,
+}  # fmt: skip
+PROXIMAL: dict[str, Kind] = {**ON_POLICY, "batch_size": int, "n_epochs": int, "clip_range": NUMBER, "target_kl": NUMBER}
+OFF_POLICY: dict[str, Kind] = {
+    **COMMON, "buffer_size": int, "learning_starts": int, "batch_size": int, "tau": NUMBER, "train_freq": int, "gradient_steps": int,
+    "n_steps": int,
+}  # fmt: skip
+VALUES: dict[str, Kind] = {
+    **OFF_POLICY, "target_update_interval": int, "exploration_fraction": NUMBER, "exploration_initial_eps": NUMBER,
+    "exploration_final_eps": NUMBER, "max_grad_norm": NUMBER,
+}  # fmt: skip
+ENTROPY: dict[str, Kind] = {"ent_coef": (str, int, float), "target_entropy": (str, int, float), "target_update_interval": int}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Algorithm:
+    """An algorithm of Stable-Baselines3 or its contrib package; ``settings`` are the ones it takes, with their types."""
+
+    name: str
+    where: str  # "module:class", imported when it is used
+    settings: Mapping[str, Kind]
+    discrete: bool
+    continuous: bool
+    on_policy: bool
+    policy: str = "MlpPolicy"
+    memory: bool = False
+    masks: bool = False
+
+    @property
+    def default_options(self) -> dict[str, Any]:
+        """Options of the environment without which it cannot act."""
+        return {} if self.discrete else {"action": "continuous"}
+
+    def load(self) -> Any:
+        """Return the class.
+
+        Raises:
+            ImportError: the package that holds it is not installed; the message says what to install.
+        """
+        module, _, name = self.where.partition(":")
+        try:
+            return getattr(importlib.import_module(module), name)
+        except ImportError as error:
+            raise ImportError(f"{self.name} needs {module.partition('.')[0]}: pip install 'medsim[agents]'") from error
+
+    def refuse_unless_suited(self, task: Task) -> None:
+        """Raise ValueError, by name, if the algorithm cannot act in a task."""
+        space = task.action_space
+        kind, works = ("discrete", self.discrete) if isinstance(space, spaces.Discrete) else ("continuous", self.continuous)
+        if not works:
+            others = ", ".join(one.name for one in ALGORITHMS if (one.discrete if kind == "discrete" else one.continuous) and not one.masks)
+            raise ValueError(f"{self.name} cannot act in {task.id} with {kind} actions ({space}); those that can are {others}")
+        if self.masks and getattr(task, "masks", None) is None:
+            raise ValueError(f"{self.name} needs action masks, which {task.id} does not have; use ppo")
+
+
+ALGORITHMS = (
+    Algorithm(name="ppo", where="stable_baselines3:PPO", settings=PROXIMAL, discrete=True, continuous=True, on_policy=True),
+    Algorithm(
+        name="a2c",
+        where="stable_baselines3:A2C",
+        settings={**ON_POLICY, "use_rms_prop": bool},
+        discrete=True,
+        continuous=True,
+        on_policy=True,
+    ),
+    Algorithm(name="dqn", where="stable_baselines3:DQN", settings=VALUES, discrete=True, continuous=False, on_policy=False),
+    Algorithm(
+        name="sac", where="stable_baselines3:SAC", settings={**OFF_POLICY, **ENTROPY}, discrete=False, continuous=True, on_policy=False
+    ),
+    Algorithm(
+        name="td3",
+        where="stable_baselines3:TD3",
+        settings={**OFF_POLICY, "policy_delay": int, "target_policy_noise": NUMBER, "target_noise_clip": NUMBER, "action_noise_sd": NUMBER},
+        discrete=False,
+        continuous=True,
+        on_policy=False,
+    ),
+    Algorithm(
+        name="qrdqn",
+        where="sb3_contrib:QRDQN",
+        settings={**VALUES, "n_quantiles": int},
+        discrete=True,
+        continuous=False,
+        on_policy=False,
+    ),
+    Algorithm(
+        name="recurrent-ppo",
+        where="sb3_contrib:RecurrentPPO",
+        settings={**PROXIMAL, "lstm_hidden_size": int},
+        discrete=True,
+        continuous=True,
+        on_policy=True,
+        policy="MlpLstmPolicy",
+        memory=True,
+    ),
+    Algorithm(
+        name="maskable-ppo",
+        where="sb3_contrib:MaskablePPO",
+        settings=PROXIMAL,
+        discrete=True,
+        continuous=False,
+        on_policy=True,
+        masks=True,
+    ),
+    Algorithm(
+        name="tqc",
+        where="sb3_contrib:TQC",
+        settings={**OFF_POLICY, **ENTROPY, "n_quantiles": int, "top_quantiles_to_drop_per_net": int},
+        discrete=False,
+        continuous=True,
+        on_policy=False,
+    ),
+)
+
+
+def algorithm(name: str) -> Algorithm:
+    """Return an algorithm by name.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    for one in ALGORITHMS:
+        if one.name == name:
+            return one
+    raise ValueError(f"no algorithm is called {name!r}; there are {', '.join(one.name for one in ALGORITHMS)}")
+
+
+def suited_options(name: str, env_id: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the environment options that an algorithm acts under: those given, and what it needs where that is left open.
+
+    Raises:
+        ValueError: no such algorithm or environment, an option is not allowed, or the two do not go together.
+    """
+    one, given = algorithm(name), dict(options or {})
+    task = make_task(env_id, **given)
+    needed = {option: value for option, value in one.default_options.items() if option not in given}
+    if needed and isinstance(task.action_space, spaces.Discrete) and hasattr(task.config, "action"):
+        given |= needed
+        task = make_task(env_id, **given)
+    one.refuse_unless_suited(task)
+    return given

@@ -1,0 +1,80 @@
+"""From settings to what learns: the batch of patients, normalised, and the algorithm's model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from medsim_agents.algorithms import algorithm
+from medsim_agents.hyperparameters import TRAINING
+from medsim_agents.vec_env import make_vec_env
+
+__all__ = ["build_environment", "build_model", "model_arguments"]
+
+OF_THE_POLICY = ("net_arch", "activation", "lstm_hidden_size", "n_quantiles")
+TRANSLATED = ("learning_rate", "learning_rate_final", "action_noise_sd", *OF_THE_POLICY)
+
+
+def build_environment(env_id: str, seed: int, options: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> Any:
+    """Return the patients to train on, within SB3's ``VecNormalize`` if observations or rewards are to be normalised."""
+    from stable_baselines3.common.vec_env import VecNormalize
+
+    env = make_vec_env(env_id, hyperparameters["n_envs"], seed=seed, **options)
+    of_observations, of_rewards = hyperparameters.get("normalise_observations", True), hyperparameters.get("normalise_rewards", True)
+    if not of_observations and not of_rewards:
+        return env
+    return VecNormalize(
+        env,
+        norm_obs=of_observations,
+        norm_reward=of_rewards,
+        gamma=hyperparameters.get("gamma", 0.99),
+        clip_reward=hyperparameters.get("clip_reward", 10.0),
+    )
+
+
+def build_model(name: str, env: Any, seed: int, hyperparameters: Mapping[str, Any]) -> Any:
+    """Return an untrained model of an algorithm on the CPU."""
+    one = algorithm(name)
+    return one.load()(one.policy, env, seed=seed, device="cpu", **model_arguments(hyperparameters, env.action_space))
+
+
+def model_arguments(hyperparameters: Mapping[str, Any], space: spaces.Space[Any]) -> dict[str, Any]:
+    """Return the keyword arguments of an algorithm's class for settings: schedules, networks and noise made from their numbers."""
+    arguments = {key: value for key, value in hyperparameters.items() if key not in TRAINING and key not in TRANSLATED}
+    if "learning_rate" in hyperparameters:
+        arguments["learning_rate"] = learning_rate(hyperparameters)
+    network = {key: hyperparameters[key] for key in OF_THE_POLICY if key in hyperparameters}
+    if "activation" in network:
+        network["activation_fn"] = activation(network.pop("activation"))
+    if network:
+        arguments["policy_kwargs"] = network
+    if hyperparameters.get("action_noise_sd"):
+        from stable_baselines3.common.noise import NormalActionNoise
+
+        size = space.shape or (1,)
+        arguments["action_noise"] = NormalActionNoise(np.zeros(size), np.full(size, hyperparameters["action_noise_sd"]))
+    return arguments
+
+
+def learning_rate(hyperparameters: Mapping[str, Any]) -> Any:
+    """Return a learning rate, or the straight line from it to ``learning_rate_final`` over the training."""
+    from stable_baselines3.common.utils import LinearSchedule
+
+    first = float(hyperparameters["learning_rate"])
+    final = float(hyperparameters.get("learning_rate_final", first))
+    return first if final == first else LinearSchedule(first, final, 1.0)
+
+
+def activation(name: str) -> Any:
+    """Return a torch activation by name.
+
+    Raises:
+        ValueError: it is neither tanh nor relu.
+    """
+    from torch import nn
+
+    kinds = {"tanh": nn.Tanh, "relu": nn.ReLU}
+    if name not in kinds:
+        raise ValueError(f"activation must be one of {', '.join(kinds)}, not {name!r}")
+    return kinds[name]

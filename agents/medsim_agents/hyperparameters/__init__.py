@@ -1,0 +1,78 @@
+"""Tuned settings: one TOML file an environment, with a comment at each value on how it was found; checked when read.
+
+A setting is either the training's own (``TRAINING``) or goes to the algorithm's class (``Algorithm.settings``).
+"""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from medsim.registry import card
+from medsim_agents.algorithms import ALGORITHMS, Kind, algorithm
+
+__all__ = ["TRAINING", "check_hyperparameters", "hyperparameter_file", "load_hyperparameters", "parse_hyperparameters"]
+
+TRAINING: dict[str, Kind] = {
+    "steps": int,
+    "n_envs": int,
+    "stagger": bool,
+    "normalise_observations": bool,
+    "normalise_rewards": bool,
+    "clip_reward": (int, float),
+}
+"""Environment steps of the whole training; patients side by side; whether their first episodes begin at different times;
+running normalisation of observations and of rewards (by the sd of the discounted return); where normalised rewards are cut."""
+
+
+def hyperparameter_file(env_id: str) -> str:
+    """Return the name of an environment's file: ``medsim/Glucose-v0`` has ``glucose.toml``."""
+    return card(env_id).id.partition("/")[2].rpartition("-v")[0].lower() + ".toml"
+
+
+def load_hyperparameters(env_id: str, algorithm_name: str) -> dict[str, Any]:
+    """Return the tuned settings of an algorithm for an environment.
+
+    Raises:
+        ValueError: no such environment or algorithm, no settings for them, or a setting is unknown or of the wrong type.
+    """
+    algorithm(algorithm_name)
+    name = hyperparameter_file(env_id)
+    file = files(__package__).joinpath(name)
+    if not file.is_file():
+        raise ValueError(f"{env_id} has no hyperparameters: {name} is missing")
+    found = parse_hyperparameters(file.read_text(encoding="utf-8"), name)
+    if algorithm_name not in found:
+        raise ValueError(f"{name} has no settings for {algorithm_name}; it has {', '.join(found)}")
+    return found[algorithm_name]
+
+
+def parse_hyperparameters(text: str, name: str) -> dict[str, dict[str, Any]]:
+    """Return the settings of every algorithm in a file's text.
+
+    Raises:
+        ValueError: it is no TOML, or a table, a setting or a type is wrong; the message says where.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{name} is not TOML: {error}") from error
+    known = [one.name for one in ALGORITHMS]
+    for table, settings in tables.items():
+        if table not in known or not isinstance(settings, dict):
+            raise ValueError(f"{name}: unknown table [{table}]; allowed are {', '.join(known)}")
+        check_hyperparameters(settings, table, f"{name}, [{table}]")
+    return tables
+
+
+def check_hyperparameters(settings: Mapping[str, Any], algorithm_name: str, where: str) -> None:
+    """Raise ValueError, naming the place, if a setting is not one of the algorithm's or has the wrong type."""
+    allowed = {**TRAINING, **algorithm(algorithm_name).settings}
+    for name, value in settings.items():
+        if name not in allowed:
+            raise ValueError(f"{where}: unknown setting {name!r}; allowed are {', '.join(sorted(allowed))}")
+        kinds = allowed[name] if isinstance(allowed[name], tuple) else (allowed[name],)
+        right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+        if not right or (isinstance(value, float) and not math.isfinite(value)):
+            raise ValueError(f"{where}: {name} must be {' or '.join(kind.__name__ for kind in kinds)}, not {value!r}")

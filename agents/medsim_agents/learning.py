@@ -1,0 +1,119 @@
+"""What happens between two rollouts of a training: a look at the policy, a checkpoint, and a stop where one was asked for."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+
+from medsim.evaluation.rollout import evaluate
+from medsim_agents.checkpoint import Course, write_checkpoint
+from medsim_agents.policies import ModelPolicy
+from medsim_agents.run_folder import RunFolder
+from medsim_agents.training import VALIDATION_SEED, Training, seconds_now
+
+__all__ = ["Looker", "TrainingInterrupted", "interruptible", "single_threaded"]
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Training stopped because it was told to; its checkpoint is written."""
+
+
+class Looker(BaseCallback):
+    """Measures the learning curve on patients of the train cohort, writes checkpoints, counts steps, and stops on request."""
+
+    def __init__(self, training: Training, run: RunFolder, course: Course, checkpoint_every_s: float, asked_to_stop: Callable[[], bool],
+                 progress: Callable[[int], None] | None) -> None:  # fmt: skip
+        super().__init__()
+        self.training, self.run_folder, self.course = training, run, course
+        self.checkpoint_every_s, self.asked_to_stop, self.progress = checkpoint_every_s, asked_to_stop, progress
+        self.began = seconds_now()
+        self.last_checkpoint = self.began[0]
+
+    def _on_step(self) -> bool:
+        if self.progress is not None:
+            self.progress(self.training_env.num_envs)
+        return True
+
+    def _on_rollout_start(self) -> None:
+        steps = int(self.training.hyperparameters["steps"])
+        if self.num_timesteps * self.training.curve_points >= steps * len(self.course.curve):
+            self.look()
+        stop = self.asked_to_stop()
+        if stop or seconds_now()[0] - self.last_checkpoint >= self.checkpoint_every_s:
+            self.keep_time()
+            write_checkpoint(self.run_folder.checkpoint, self.model, self.course)
+            self.last_checkpoint = seconds_now()[0]
+        if stop:
+            raise TrainingInterrupted(f"stopped at {self.num_timesteps} of {steps} steps; the same command goes on from there")
+
+    def look(self) -> None:
+        """Add a point to the learning curve."""
+        started = seconds_now()[0]
+        policy = ModelPolicy.of_model(self.training, self.model)
+        result = evaluate(
+            self.training.env,
+            policy,
+            options={name: value for name, value in self.training.options.items() if name != "cohort"},
+            cohort="train",
+            patients=self.training.validation_patients,
+            seed=VALIDATION_SEED,
+        )
+        self.keep_time()
+        self.course.looking_s += seconds_now()[0] - started
+        self.course.curve.append(
+            {
+                "step": int(self.model.num_timesteps),
+                "return_mean": float(result.returns.mean()),
+                "cost_mean": float(result.cost.mean()),
+                "wall_s": self.course.wall_s,
+            }
+        )
+        self.run_folder.write_curve(self.course.curve)
+
+    def look_for_the_last_time(self) -> None:
+        """Add the trained policy's point, unless the last one is its own."""
+        if not self.course.curve or self.course.curve[-1]["step"] < self.model.num_timesteps:
+            self.look()
+        self.keep_time()
+
+    def keep_time(self) -> None:
+        """Move the time since the last call into the course."""
+        wall_s, cpu_s = seconds_now()
+        self.course.wall_s += wall_s - self.began[0]
+        self.course.cpu_s += cpu_s - self.began[1]
+        self.began = wall_s, cpu_s
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first interrupt (Ctrl-C) or request to terminate into an answer to "asked to stop?"; the second one acts at once."""
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+
+    def note(number: int, frame: Any) -> None:
+        asked.append(number)
+        signal.signal(number, before[number])
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def single_threaded() -> Iterator[None]:
+    """Let torch use one thread: as fast for small networks, and results do not depend on the number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

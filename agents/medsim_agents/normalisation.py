@@ -1,0 +1,63 @@
+"""Running normalisation while training, and its frozen statistics afterwards, kept as JSON beside the model."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["NormalisationState", "ObservationScale", "normaliser_state", "restore_normaliser", "scale_of"]
+
+NormalisationState = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservationScale:
+    """What training had learnt of the observations: each number's mean and variance, and where the normalised ones are cut."""
+
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
+    epsilon: float
+    clip: float
+
+    def __call__(self, observations: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return observations (n, k) normalised, as training saw them."""
+        scaled = (observations - np.array(self.mean)) / np.sqrt(np.array(self.variance) + self.epsilon)
+        return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
+
+    def write(self, path: Path) -> None:
+        """Write the statistics; reading them back gives the same numbers to the bit."""
+        path.write_text(json.dumps(asdict(self), allow_nan=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "ObservationScale":
+        """Return the statistics of a file."""
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return cls(mean=tuple(found["mean"]), variance=tuple(found["variance"]), epsilon=found["epsilon"], clip=found["clip"])
+
+
+def scale_of(normaliser: Any) -> ObservationScale:
+    """Return the observation statistics of a ``VecNormalize``."""
+    statistics = normaliser.obs_rms
+    return ObservationScale(
+        mean=tuple(statistics.mean.tolist()),
+        variance=tuple(statistics.var.tolist()),
+        epsilon=float(normaliser.epsilon),
+        clip=float(normaliser.clip_obs),
+    )
+
+
+CARRIED = ("obs_rms", "ret_rms", "returns", "old_obs", "old_reward")  # what a VecNormalize carries from step to step
+
+
+def normaliser_state(normaliser: Any) -> NormalisationState:
+    """Return all that a ``VecNormalize`` carries from step to step, for ``restore_normaliser``."""
+    return {name: getattr(normaliser, name) for name in CARRIED if hasattr(normaliser, name)}
+
+
+def restore_normaliser(normaliser: Any, state: NormalisationState) -> None:
+    """Put a ``VecNormalize`` back to a state."""
+    for name, value in state.items():
+        setattr(normaliser, name, value)

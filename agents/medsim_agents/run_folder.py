@@ -1,0 +1,124 @@
+"""A run folder: everything needed to run a training again, and what came of it."""
+
+import csv
+import io
+import json
+import os
+import shlex
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from medsim_agents.hyperparameters import load_hyperparameters
+from medsim_agents.leaderboard.records import write_whole
+from medsim_agents.provenance import canonical_json, commit, hardware, versions
+
+__all__ = ["CHECKPOINT", "COMPLETE", "CURVE", "MODEL", "NORMALISATION", "RUN", "RunFolder", "read_curve", "read_run", "training_command"]
+
+RUN, CURVE, MODEL, NORMALISATION, CHECKPOINT = "run.json", "curve.csv", "model.zip", "normalisation.json", "checkpoint.pkl"
+RUNNING, COMPLETE = "running", "complete"
+CURVE_COLUMNS = ("step", "return_mean", "cost_mean", "wall_s")
+
+
+class RunFolder:
+    """The files of a training."""
+
+    def __init__(self, path: Path, training: Any) -> None:
+        self.path, self.training = path, training
+        self.checkpoint = path / CHECKPOINT
+        self.record: dict[str, Any] = {}
+
+    def begin(self, command: str | None) -> bool:
+        """Write ``run.json``, or find the one of an earlier call; returns whether the training is complete.
+
+        Raises:
+            ValueError: the folder holds another training.
+        """
+        plan = json.loads(canonical_json(asdict(self.training)))
+        if (self.path / RUN).is_file():
+            self.record = read_run(self.path)
+            if self.record["training"] != plan:
+                raise ValueError(f"{self.path} holds another training ({difference(self.record['training'], plan)}); choose another folder")
+            if self.record["status"] == COMPLETE:
+                return True
+            self.record["resumed"].append(now())
+        else:
+            self.record = {
+                "schema": 1,
+                "status": RUNNING,
+                "command": command or training_command(self.training, self.path),
+                "training": plan,
+                "curve": "mean return and cost on validation patients of the train cohort, acting without exploration",
+                "versions": versions(),
+                "commit": commit(),
+                "hardware": dict(hardware(cores=1)),
+                "began": now(),
+                "resumed": [],
+            }
+        self.write()
+        return False
+
+    def finish(self, model: Any, course: Any) -> None:
+        """Write the model, its normalisation and the final record; the checkpoint is no longer needed."""
+        from medsim_agents.normalisation import scale_of
+
+        neighbour = self.path / f".{MODEL}.{os.getpid()}.zip"
+        model.save(neighbour)
+        os.replace(neighbour, self.path / MODEL)
+        normaliser = model.get_vec_normalize_env()
+        if normaliser is not None and normaliser.norm_obs:
+            scale_of(normaliser).write(self.path / NORMALISATION)
+        trained_s = course.wall_s - course.looking_s
+        time_spent = {"wall_s": course.wall_s, "cpu_s": course.cpu_s, "steps_per_s": model.num_timesteps / trained_s if trained_s else 0.0}
+        self.record |= {"status": COMPLETE, "ended": now(), "steps": int(model.num_timesteps), "time": time_spent}
+        self.write()
+        self.checkpoint.unlink(missing_ok=True)
+
+    def write(self) -> None:
+        """Write ``run.json``, whole or not at all."""
+        write_whole(self.path / RUN, json.dumps(self.record, indent=1, allow_nan=False) + "\n")
+
+    def write_curve(self, curve: list[dict[str, float]]) -> None:
+        """Write ``curve.csv``, whole or not at all."""
+        text = io.StringIO()
+        table = csv.DictWriter(text, CURVE_COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(curve)
+        write_whole(self.path / CURVE, text.getvalue())
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Return what ``run.json`` says."""
+    record: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    return record
+
+
+def read_curve(folder: Path) -> list[dict[str, float]]:
+    """Return the learning curve of a run folder, as a leaderboard's record holds it."""
+    with (folder / CURVE).open(encoding="utf-8", newline="") as file:
+        return [
+            {name: int(row[name]) if name == "step" else float(row[name]) for name in CURVE_COLUMNS} for row in csv.DictReader(file)
+        ]
+
+
+def training_command(training: Any, folder: Path) -> str:
+    """Return what to type to run a training again: only settings that differ from the tuned ones are named."""
+    tuned = load_hyperparameters(training.env, training.algorithm)
+    changed = {name: value for name, value in training.hyperparameters.items() if name != "steps" and tuned.get(name) != value}
+    words = ["medsim", "train", training.env, "--algo", training.algorithm, "--steps", str(training.hyperparameters["steps"])]
+    words += ["--seed", str(training.seed), "--out", str(folder)]
+    for name, value in {**training.options, **changed}.items():
+        words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    return shlex.join(words)
+
+
+def difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """Return in words where two plans differ."""
+    names = sorted(set(theirs) | set(ours))
+    return "; ".join(f"{name}: {theirs.get(name)!r} there, {ours.get(name)!r} asked for" for name in names if theirs.get(name) != ours.get(name))
+
+
+def now() -> str:
+    """Return the time as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,119 @@
+"""Training one agent into a run folder, with checkpoints: stop it at any time, and the same call goes on where it was."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medsim_agents.algorithms import algorithm, suited_options
+from medsim_agents.hyperparameters import check_hyperparameters, load_hyperparameters
+
+__all__ = ["Training", "plan_training", "train"]
+
+VALIDATION_SEED = 990_001  # chosen: patients of the train cohort on whom the learning curve is measured; no training is keyed by it
+CHECKPOINT_EVERY_S = 60.0  # chosen: a minute's work is the most that a killed process repeats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What is to be trained; ``plan_training`` makes one with every setting checked.
+
+    Args:
+        hyperparameters: all settings, with ``steps`` and ``n_envs``; options: of the environment.
+        validation_patients: whom the learning curve is measured on; curve_points: how often, beside the start.
+    """
+
+    env: str
+    algorithm: str
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    validation_patients: int = 64
+    curve_points: int = 25
+
+
+def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: Mapping[str, Any] | None = None,
+                  validation_patients: int = 64, curve_points: int = 25, **changes: Any) -> Training:  # fmt: skip
+    """Return a training with an environment's tuned settings, but for the changes given.
+
+    Raises:
+        ValueError: no such environment or algorithm, they do not go together, or a setting or option is not allowed.
+    """
+    suited = suited_options(algorithm_name, env_id, options)
+    if suited.get("cohort") == "test":
+        raise ValueError("option cohort must not be 'test' in training: those patients are kept for evaluation")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, not {seed!r}")
+    check_hyperparameters(changes, algorithm_name, f"settings of {algorithm_name}")
+    settings = {**load_hyperparameters(env_id, algorithm_name), **changes}
+    for name in ("steps", "n_envs"):
+        if settings[name] < 1:
+            raise ValueError(f"{name} must be 1 or more, not {settings[name]}")
+    return Training(
+        env=env_id,
+        algorithm=algorithm_name,
+        seed=seed,
+        options=suited,
+        hyperparameters=settings,
+        validation_patients=validation_patients,
+        curve_points=curve_points,
+    )
+
+
+def train(training: Training, folder: str | Path, progress: Callable[[int], None] | None = None, *,
+          checkpoint_every_s: float = CHECKPOINT_EVERY_S, command: str | None = None) -> Path:  # fmt: skip
+    """Train an agent, or go on training it, and return its run folder.
+
+    The folder then holds ``run.json`` (all that is needed to run it again), ``model.zip``, ``normalisation.json`` and ``curve.csv``.
+    While it trains, ``checkpoint.pkl`` holds its state; a training that was interrupted and went on ends with the same weights to
+    the bit as one that was not. Interrupt (Ctrl-C) once and it stops after the rollout at hand, with a checkpoint.
+
+    Args:
+        progress: called with the number of environment steps made since the last call.
+        checkpoint_every_s: seconds between checkpoints; command: what to type to run it again (for the record).
+
+    Raises:
+        ValueError: the folder holds another training.
+        TrainingInterrupted: it was told to stop; the same call goes on.
+    """
+    from medsim_agents.learning import Looker, interruptible, single_threaded
+    from medsim_agents.run_folder import RunFolder
+
+    run = RunFolder(Path(folder), training)
+    if run.begin(command):
+        return run.path
+    with single_threaded(), interruptible() as asked_to_stop:
+        model, course = prepare(training, run)
+        if progress is not None and model.num_timesteps:
+            progress(model.num_timesteps)
+        looker = Looker(training, run, course, checkpoint_every_s, asked_to_stop, progress)
+        remaining = training.hyperparameters["steps"] - model.num_timesteps
+        model.learn(max(remaining, 0), callback=looker, reset_num_timesteps=False, log_interval=None)
+        looker.look_for_the_last_time()
+        run.finish(model, course)
+    return run.path
+
+
+def prepare(training: Training, run: Any) -> tuple[Any, Any]:
+    """Return the model at the point where training goes on, and the course so far."""
+    from medsim_agents.checkpoint import Course, read_checkpoint, restore_model
+    from medsim_agents.construction import build_environment, build_model
+
+    env = build_environment(training.env, training.seed, training.options, training.hyperparameters)
+    if run.checkpoint.is_file():
+        content = read_checkpoint(run.checkpoint)
+        return restore_model(content, algorithm(training.algorithm).load(), env), content["course"]
+    return build_model(training.algorithm, env, training.seed, training.hyperparameters), Course()
+
+
+def default_folder(training: Training) -> Path:
+    """Return where a training goes when nothing else is said: ``runs/glucose-v0-ppo-seed0``."""
+    return Path("runs") / f"{training.env.partition('/')[2].lower()}-{training.algorithm}-seed{training.seed}"
+
+
+def seconds_now() -> tuple[float, float]:
+    """Return seconds on the clock and of this process's processor time, to take differences of."""
+    used = os.times()
+    return time.monotonic(), used.user + used.system

@@ -1,0 +1,182 @@
+"""The verbs that agents contribute to the ``medsim`` command: ``train`` and ``benchmark``."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from medsim.cli.progress import Progress
+from medsim.cli.verbs import Verb, parse_settings
+
+__all__ = ["verbs"]
+
+TRAIN_EXAMPLES = """examples:
+  medsim train medsim/Glucose-v0 --algo ppo
+  medsim train medsim/Glucose-v0 --algo sac --steps 50000 --seed 1 --out runs/sac-1
+  medsim train medsim/Glucose-v0 --algo dqn --set learning_rate=3e-4 --set net_arch='[128, 128]' --set days=7
+  medsim evaluate medsim/Glucose-v0 --policy runs/glucose-v0-ppo-seed0
+
+--set changes a tuned setting of the algorithm or an option of the environment. The run folder holds the model and all that is
+needed to train it again. Interrupt with Ctrl-C whenever you like: the same command goes on where it stopped, and ends with the same
+weights as if it had not."""
+
+BENCHMARK_EXAMPLES = """examples:
+  medsim benchmark run quick           train and judge, print the table, write benchmarks/site/index.html
+  medsim benchmark run smoke           the same in under a minute; its scores mean nothing
+  medsim benchmark run quick --only 0123456789abcdef    one job again (a record's "command" says which)
+  medsim benchmark table quick --json  what there is, for machines
+  medsim benchmark page                the page of every suite that has results
+
+A job whose result is there is not run again: interrupt and go on at will. Results lie in OUT/leaderboard/SUITE, one file a job,
+and do not depend on the engine."""
+
+
+def verbs() -> tuple[Verb, ...]:
+    """Return the verbs (entry point of ``medsim.verbs``)."""
+    return (
+        Verb("train", "train an agent", configure_train, run_train),
+        Verb("benchmark", "train and judge agents beside the reference policies, and rank them", configure_benchmark, run_benchmark),
+    )
+
+
+# train
+
+
+def configure_train(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.epilog = TRAIN_EXAMPLES
+    parser.add_argument("env", help="an environment's id")
+    parser.add_argument("--algo", required=True, help="ppo, a2c, dqn, sac, td3, qrdqn, recurrent-ppo, maskable-ppo or tqc")
+    parser.add_argument("--steps", type=int, help="environment steps in all (default: the tuned number)")
+    parser.add_argument("--seed", type=int, default=0, help="of patients, networks and exploration (default %(default)s)")
+    parser.add_argument("--out", type=Path, help="run folder (default: runs/ENV-ALGO-seedSEED)")
+    parser.add_argument("--envs", type=int, help="patients side by side (default: the tuned number)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the algorithm or an option of the environment"
+    )
+    parser.add_argument("--json", action="store_true", help="for machines: print the run's record")
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Train, and say where the result is and how good it is on the validation patients."""
+    from medsim_agents.run_folder import read_curve, read_run
+    from medsim_agents.training import default_folder, plan_training, train
+
+    given = {**parse_settings(args.set), **{name: value for name, value in (("steps", args.steps), ("n_envs", args.envs)) if value is not None}}
+    changes, options = sort_settings(args.algo, given)
+    training = plan_training(args.env, args.algo, seed=args.seed, options=options, **changes)
+    folder = args.out or default_folder(training)
+    try:
+        with Progress(training.hyperparameters["steps"], "step", f"train {args.algo}") as progress:
+            train(training, folder, progress.update)
+    except KeyboardInterrupt as error:
+        print(f"medsim: {error or 'interrupted'}", file=sys.stderr)
+        return 130
+    run, curve = read_run(folder), read_curve(folder)
+    if args.json:
+        print(json.dumps({"folder": str(folder), **run, "learning_curve": curve}, indent=1))
+        return 0
+    spent = run["time"]
+    print(f"{args.algo} on {args.env}: {run['steps']:,} steps in {spent['wall_s']:.0f} s ({spent['steps_per_s']:,.0f} steps/s)")
+    print(f"mean return on validation patients {curve[0]['return_mean']:.2f} before, {curve[-1]['return_mean']:.2f} after")
+    print(f"run folder {folder}")
+    print(f"judge it on the test patients: medsim evaluate {args.env} --policy {folder}")
+    return 0
+
+
+def sort_settings(algorithm_name: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (settings of the algorithm, options of the environment); what the algorithm does not know is the environment's to judge."""
+    from medsim_agents.algorithms import algorithm
+    from medsim_agents.hyperparameters import TRAINING
+
+    known = {*TRAINING, *algorithm(algorithm_name).settings}
+    return (
+        {name: value for name, value in given.items() if name in known},
+        {name: value for name, value in given.items() if name not in known},
+    )
+
+
+# benchmark
+
+
+def configure_benchmark(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.epilog = BENCHMARK_EXAMPLES
+    parser.add_argument("what", choices=("run", "table", "page"), help="run the jobs, print the table, or write the page")
+    parser.add_argument("suite", nargs="?", help="quick or smoke; table and page take all that have results if none is named")
+    parser.add_argument("--engine", default="process", help="process (side by side) or serial (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="processes of the engine (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks"), help="folder of results and page (default %(default)s)")
+    parser.add_argument("--only", metavar="ID", help="run this job alone, even if its result is there")
+    parser.add_argument("--json", action="store_true", help="for machines: the table as JSON")
+
+
+def run_benchmark(args: argparse.Namespace) -> int:
+    """Do what was asked for."""
+    from medsim_agents.suites import suite
+
+    if args.what == "run":
+        if args.suite is None:
+            raise ValueError("say which suite to run: medsim benchmark run quick")
+        return run_jobs(args)
+    if args.suite is not None:
+        suite(args.suite)
+    if args.what == "table":
+        print_table(args, args.suite)
+    else:
+        print(f"page {write_board(args, args.suite)}")
+    return 0
+
+
+def run_jobs(args: argparse.Namespace) -> int:
+    """Run a suite, print its table, write the page of all results."""
+    from medsim_agents.benchmark import jobs_to_run, run_suite, work_of
+    from medsim_agents.suites import suite
+
+    chosen, folder = suite(args.suite), args.out / "leaderboard" / args.suite
+    jobs = jobs_to_run(chosen, folder, args.only)
+    began = time.monotonic()
+    print(f"suite {chosen.name}: {len(jobs)} jobs to run; {chosen.purpose}", file=sys.stderr)
+    try:
+        with Progress(sum(work_of(job) for job in jobs), "step", f"benchmark {chosen.name}") as progress:
+            run_suite(chosen, folder, engine=args.engine, workers=args.workers, only=args.only, progress=progress.update)
+    except KeyboardInterrupt:
+        print("medsim: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    print_table(args, args.suite)
+    page = write_board(args, None)
+    print(f"{len(jobs)} jobs in {time.monotonic() - began:.0f} s; results {folder}, page {page}", file=sys.stderr if args.json else sys.stdout)
+    return 0
+
+
+def records_of(out: Path, suite_name: str | None) -> list[Any]:
+    """Return the records of a suite, or of all that have some.
+
+    Raises:
+        ValueError: there are none.
+    """
+    from medsim_agents.leaderboard import load_records
+
+    place = out / "leaderboard"
+    folders = [place / suite_name] if suite_name else sorted(path for path in place.glob("*") if path.is_dir())
+    records = [record for folder in folders if folder.is_dir() for record in load_records(folder)]
+    if not records:
+        raise ValueError(f"no results in {place / suite_name if suite_name else place}: run medsim benchmark run {suite_name or 'quick'} first")
+    return records
+
+
+def print_table(args: argparse.Namespace, suite_name: str | None) -> None:
+    """Print the table, or its rows as JSON."""
+    from medsim_agents.leaderboard import format_table, leaderboard, rows_as_json
+
+    rows = leaderboard(records_of(args.out, suite_name))
+    print(rows_as_json(rows) if args.json else format_table(rows), end="")
+
+
+def write_board(args: argparse.Namespace, suite_name: str | None) -> Path:
+    """Write the page; returns where it is."""
+    from medsim_agents.leaderboard import write_page
+
+    return write_page(records_of(args.out, suite_name), args.out / "site" / "index.html")

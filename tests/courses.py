@@ -1,0 +1,126 @@
+"""Every environment in every mode, and fixed courses through them that tests compare to the bit."""
+
+import dataclasses
+import hashlib
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from medsim.registry import ENVIRONMENTS, make_task
+
+Options = dict[str, Any]
+MODES = ("observation", "action")  # options whose every value is tried, in every combination
+MORE_SETTINGS: dict[str, list[Options]] = {  # other ways to run an environment that its contracts must survive
+    "medsim/Glucose-v0": [
+        {"bolus": True, "sensor_dropout": 0.3, "pump_occlusions_per_day": 4.0, "unannounced_meal": 0.5},
+        {"action": "continuous", "bolus": True, "observation": "full", "pump_occlusions_per_day": 4.0, "step_minutes": 3},
+        {"compat": "simglucose"},
+    ]
+}
+HARSH: dict[str, Options] = {  # settings under which random actions end many episodes early
+    "medsim/Glucose-v0": {"action": "continuous", "bolus": True, "sensor_dropout": 0.2, "pump_occlusions_per_day": 6.0}
+}
+
+
+def allowed(env_id: str, option: str) -> tuple[Any, ...]:
+    fields = {field.name: field for field in dataclasses.fields(make_task(env_id).config)}
+    return tuple(fields[option].metadata["allowed"]) if option in fields else ()
+
+
+def settings_of(env_id: str) -> list[Options]:
+    modes = [[(option, value) for value in allowed(env_id, option)] for option in MODES if allowed(env_id, option)]
+    return [dict(combination) for combination in itertools.product(*modes)] + MORE_SETTINGS.get(env_id, [])
+
+
+def described(options: Options) -> str:
+    return ",".join(f"{name}={value}" for name, value in options.items()) or "defaults"
+
+
+CASES = [(card.id, options) for card in ENVIRONMENTS for options in settings_of(card.id)]
+CASE_NAMES = [f"{env_id}:{described(options)}" for env_id, options in CASES]
+
+
+def scrambled(numbers: np.ndarray) -> np.ndarray:
+    """Return a uniform number in [0, 1) for each whole number (the finaliser of splitmix64)."""
+    x = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray((x ^ (x >> np.uint64(31))) >> np.uint64(11), dtype=np.float64) * 2.0**-53
+
+
+def actions_at(space: spaces.Space[Any], slots: Sequence[int] | np.ndarray, step: int) -> np.ndarray:
+    """Return the legal actions of a step, fixed by slot and step alone; every fourth slot acts boldly, the ones after it timidly."""
+    slots = np.asarray(slots)
+    size = 1 if isinstance(space, spaces.Discrete) else len(space.low)
+    draws = scrambled((slots[:, None] * 100_003 + step) * 7 + np.arange(size) + 1) ** (1 + (slots % 4) ** 5)[:, None]
+    if isinstance(space, spaces.Discrete):
+        return np.asarray(draws[:, 0] * int(space.n), dtype=np.int64)
+    return np.asarray(space.low + draws * (space.high - space.low), dtype=space.dtype)
+
+
+class Course:
+    """What happened step by step: obs (steps + 1, n, d), the rest (steps, n); costs and terms with their names' axis last."""
+
+    def __init__(self, first_obs: np.ndarray) -> None:
+        self.obs, self.rewards, self.costs, self.terms = [first_obs], [], [], []
+        self.terminated, self.truncated = [], []
+
+    def add(self, obs: Any, reward: Any, terminated: Any, truncated: Any, info: dict[str, Any]) -> None:
+        self.obs.append(obs)
+        self.rewards.append(reward)
+        self.costs.append(np.stack([*info["costs"].values(), info["cost"]], axis=-1))
+        self.terms.append(np.stack([*info["reward_terms"].values()], axis=-1))
+        self.terminated.append(terminated)
+        self.truncated.append(truncated)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        kinds = {"obs": np.float32, "rewards": np.float64, "costs": np.float64, "terms": np.float64}
+        kinds |= {"terminated": np.bool_, "truncated": np.bool_}
+        return {name: np.array(getattr(self, name), dtype=kind) for name, kind in kinds.items()}
+
+
+def play_one(env_id: str, options: Options, steps: int, *, seed: int = 1, slot: int = 0) -> dict[str, np.ndarray]:
+    """Return the course of one patient; the step after an episode's end begins the next, as vector environments have it."""
+    env = gym.make(env_id, **options)
+    obs, info = env.reset(seed=seed, options={"slot": slot})
+    course, ended = Course(obs), False
+    for step in range(steps):
+        if ended:
+            obs, info = env.reset()
+            course.add(obs, 0.0, False, False, info)
+            ended = False
+        else:
+            obs, reward, terminated, truncated, info = env.step(actions_at(env.action_space, [slot], step)[0])
+            course.add(obs, reward, terminated, truncated, info)
+            ended = terminated or truncated
+    return course.arrays()
+
+
+def play_batch(env_id: str, options: Options, steps: int, n: int, *, seed: int = 1, threads: int = 1) -> dict[str, np.ndarray]:
+    """Return the courses of slots 0 to n - 1."""
+    env = gym.make_vec(env_id, num_envs=n, threads=threads, **options)
+    course = Course(env.reset(seed=seed)[0])
+    for step in range(steps):
+        course.add(*env.step(actions_at(env.single_action_space, np.arange(n), step)))
+    return course.arrays()
+
+
+def patient_of(course: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
+    return {name: values[:, k] for name, values in course.items()}
+
+
+def fingerprint(course: dict[str, np.ndarray]) -> str:
+    """Return a hash of every bit of a course."""
+    digest = hashlib.sha256()
+    for name, values in sorted(course.items()):
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def equal_to_the_bit(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return fingerprint(a) == fingerprint(b)

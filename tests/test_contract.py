@@ -1,0 +1,717 @@
+"""What every registered environment keeps, in every observation and action mode, alone and in batches."""
+
+import copy
+import json
+import math
+import pickle
+import subprocess
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatistics
+
+import medsim  # noqa: F401  registers the environments
+from medsim.registry import ENVIRONMENTS, card, make_task
+from tests.courses import CASE_NAMES, CASES, HARSH, Options, actions_at, equal_to_the_bit, fingerprint, patient_of, play_batch, play_one
+
+N = 11  # enough for the batch kernel, and not a whole tile of it
+IDS = [one.id for one in ENVIRONMENTS]
+every_case = pytest.mark.parametrize(("env_id", "options"), CASES, ids=CASE_NAMES)
+every_id = pytest.mark.parametrize("env_id", IDS)
+draws_pictures = find_spec("medsim.render") is not None and find_spec("medsim.render.trajectory") is not None
+
+
+def horizon(env_id: str, options: Options) -> int:
+    return int(make_task(env_id, **options).horizon_steps)
+
+
+def arrays_in(value: Any, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Yield every array within tuples and dicts."""
+    if isinstance(value, np.ndarray):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from arrays_in(part, f"{name}/{key}")
+    elif isinstance(value, tuple):
+        for key, part in enumerate(value):
+            yield from arrays_in(part, f"{name}/{key}")
+
+
+# The checkers of others
+
+
+@contextmanager
+def errors_but_for_advice() -> Iterator[None]:
+    """Turn warnings into errors, but for the advice to scale actions to 1: doses are in their units, and agents rescale them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*recommend.*symmetric and normalized")
+        yield
+
+
+@every_case
+def test_gymnasiums_checker_finds_nothing(env_id: str, options: Options) -> None:
+    with errors_but_for_advice():
+        check_env(gym.make(env_id, **options).unwrapped, skip_render_check=not draws_pictures)
+
+
+@every_case
+def test_sb3s_checker_finds_nothing(env_id: str, options: Options) -> None:
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    with errors_but_for_advice():
+        checker.check_env(gym.make(env_id, **options).unwrapped, skip_render_check=True)
+
+
+@every_id
+def test_an_environment_can_be_made_without_importing_medsim_first(
+    env_id: str, run_python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = run_python(f"import gymnasium; print(gymnasium.make('medsim:{env_id}').spec.id)")
+    assert done.stdout.strip() == env_id
+
+
+def test_every_card_names_a_task_of_its_own_id_and_an_ordered_scale() -> None:
+    for one in ENVIRONMENTS:
+        assert make_task(one.id).id == one.id
+        assert one.scores.floor < one.scores.protocol <= one.scores.ceiling
+        assert one.scores.normalised(one.scores.floor) == 0.0
+        assert one.scores.normalised(one.scores.ceiling) == 1.0
+
+
+# Randomness
+
+
+@every_case
+def test_the_same_seed_gives_the_same_episodes(env_id: str, options: Options) -> None:
+    steps = horizon(env_id, options) + 20
+    assert equal_to_the_bit(play_one(env_id, options, steps), play_one(env_id, options, steps))
+
+
+@every_case
+def test_seeds_slots_and_episodes_differ(env_id: str, options: Options) -> None:
+    env = gym.make(env_id, **options)
+    starts = [env.reset(seed=seed, options={"slot": slot})[0] for seed in range(4) for slot in range(4)]
+    starts += [env.reset()[0] for _ in range(8)]
+    assert len({start.tobytes() for start in starts}) == len(starts)
+
+
+@every_id
+def test_seeding_again_begins_the_seeds_episodes_again(env_id: str) -> None:
+    env = gym.make(env_id)
+    first = [env.reset(seed=5)[0], env.reset()[0], env.reset()[0]]
+    again = [env.reset(seed=5)[0], env.reset()[0], env.reset()[0]]
+    np.testing.assert_array_equal(first, again)
+
+
+@every_id
+def test_without_a_seed_two_environments_meet_different_patients(env_id: str) -> None:
+    assert (gym.make(env_id).reset()[0] != gym.make(env_id).reset()[0]).any()
+    batches = [gym.make_vec(env_id, num_envs=3).reset()[0] for _ in range(2)]
+    assert (batches[0] != batches[1]).any(axis=1).all()
+
+
+@every_case
+def test_both_shells_agree_to_the_bit_over_a_whole_episode(env_id: str, options: Options) -> None:
+    steps = horizon(env_id, options) + 30
+    together = play_batch(env_id, options, steps, N)
+    for slot in range(N):
+        assert equal_to_the_bit(patient_of(together, slot), play_one(env_id, options, steps, slot=slot)), f"slot {slot}"
+    assert (together["terminated"] | together["truncated"]).any(axis=0).all()  # resets were among the steps
+
+
+@every_id
+def test_a_list_of_seeds_gives_each_environment_the_first_slot_of_its_own(env_id: str) -> None:
+    seeds = [7, 3, 2**40, 7, 0]
+    observations, _ = gym.make_vec(env_id, num_envs=5).reset(seed=seeds)
+    env = gym.make(env_id)
+    np.testing.assert_array_equal(observations, [env.reset(seed=seed)[0] for seed in seeds])
+
+
+# What an environment reports
+
+
+@every_case
+def test_observations_are_finite_and_inside_their_space(env_id: str, options: Options) -> None:
+    space = make_task(env_id, **options).observation_space()
+    observations = play_batch(env_id, options, horizon(env_id, options) + 10, N)["obs"]
+    assert observations.dtype == space.dtype
+    assert np.isfinite(observations).all()
+    assert (observations >= space.low).all()
+    assert (observations <= space.high).all()
+    assert space.contains(observations[0, 0])
+
+
+@every_id
+def test_no_part_of_an_observation_is_constant(env_id: str) -> None:
+    views: dict[tuple[str, ...], list[np.ndarray]] = {}
+    for case_id, options in CASES:
+        if case_id == env_id:
+            seen = play_batch(env_id, options, horizon(env_id, options), N)["obs"]
+            views.setdefault(make_task(env_id, **options).view.names, []).append(seen.reshape(-1, seen.shape[-1]))
+    for names, seen in views.items():
+        together = np.concatenate(seen)
+        assert len(names) == together.shape[1]
+        constant = [name for name, values in zip(names, together.T, strict=True) if len(np.unique(values)) < 2]
+        assert not constant
+
+
+@every_case
+def test_costs_are_reported_never_negative_and_sum_to_the_cost(env_id: str, options: Options) -> None:
+    costs = play_batch(env_id, options, horizon(env_id, options), N)["costs"]
+    assert costs.shape[-1] > 1
+    assert (costs >= 0.0).all()
+    np.testing.assert_allclose(costs[..., :-1].sum(axis=-1), costs[..., -1], rtol=1e-12)
+    assert costs.any()
+
+
+@every_case
+def test_reward_terms_sum_to_the_reward(env_id: str, options: Options) -> None:
+    course = play_batch(env_id, options, horizon(env_id, options), N)
+    np.testing.assert_allclose(course["terms"].sum(axis=-1), course["rewards"], rtol=1e-12)
+
+
+@every_id
+def test_a_reset_reports_zeros(env_id: str) -> None:
+    env, batch = gym.make(env_id), gym.make_vec(env_id, num_envs=2)
+    env.reset(seed=1)
+    batch.reset(seed=1)
+    for step in range(3):
+        env.step(actions_at(env.action_space, [0], step)[0])
+        batch.step(actions_at(env.action_space, [0, 1], step))
+    for info in (env.reset(seed=1)[1], batch.reset(seed=1)[1]):
+        assert set(info) >= {"cost", "costs", "reward_terms"}
+        assert info["costs"]
+        assert info["reward_terms"]
+        for name, value in [("cost", info["cost"]), *info["costs"].items(), *info["reward_terms"].items()]:
+            assert not np.any(value), name
+
+
+@every_case
+def test_an_episodes_end_has_a_named_outcome_and_its_time(env_id: str, options: Options) -> None:
+    task = make_task(env_id, **options)
+    env = gym.make(env_id, **options)
+    for slot in range(4):
+        _, info = env.reset(seed=3, options={"slot": slot})
+        ended, step = False, 0
+        while not ended:
+            assert "outcome" not in info
+            _, _, terminated, truncated, info = env.step(actions_at(env.action_space, [slot], step)[0])
+            ended, step = terminated or truncated, step + 1
+        assert not (terminated and truncated)
+        assert info["outcome"] in task.model.outcomes[1:]
+        assert info["outcome_time_h"] == pytest.approx(step * task.step_h)
+        assert step <= task.horizon_steps
+        assert terminated or step == task.horizon_steps
+        with pytest.raises(RuntimeError, match="call reset"):
+            env.unwrapped.step(actions_at(env.action_space, [slot], step)[0])
+
+
+@every_id
+def test_a_batch_reports_the_outcomes_that_single_environments_do(env_id: str) -> None:
+    options = HARSH[env_id]
+    batch = gym.make_vec(env_id, num_envs=N, **options)
+    batch.reset(seed=4)
+    found: dict[int, tuple[str, float]] = {}
+    for step in range(horizon(env_id, options)):
+        _, _, terminated, truncated, info = batch.step(actions_at(batch.single_action_space, np.arange(N), step))
+        ended = terminated | truncated
+        assert not info["outcome"][~ended].any()
+        for k in np.flatnonzero(ended):
+            found.setdefault(int(k), (batch.outcomes[info["outcome"][k]], float(info["outcome_time_h"][k])))
+        if len(found) == N:
+            break
+    env = gym.make(env_id, **options)
+    for slot in range(N):
+        env.reset(seed=4, options={"slot": slot})
+        ended, step = False, 0
+        while not ended:
+            _, _, terminated, truncated, info = env.step(actions_at(env.action_space, [slot], step)[0])
+            ended, step = terminated or truncated, step + 1
+        assert found[slot] == (info["outcome"], info["outcome_time_h"])
+    assert len({outcome for outcome, _ in found.values()}) > 1
+
+
+@every_case
+def test_the_true_state_is_shown_only_on_request(env_id: str, options: Options) -> None:
+    for shown in (False, True):
+        env = gym.make(env_id, expose_state=shown, **options)
+        batch = gym.make_vec(env_id, num_envs=N, expose_state=shown, **options)
+        infos = [env.reset(seed=1)[1], env.step(actions_at(env.action_space, [0], 0)[0])[4]]
+        batch_infos = [batch.reset(seed=1)[1], batch.step(actions_at(env.action_space, range(N), 0))[4]]
+        assert all(("state" in info) == shown for info in infos + batch_infos)
+        if shown:
+            for info, batch_info in zip(infos, batch_infos, strict=True):
+                assert {name: values[0] for name, values in batch_info["state"].items()} == info["state"]
+                assert all(math.isfinite(value) for value in info["state"].values())
+
+
+# Nobody else's memory
+
+
+@every_case
+def test_arrays_of_two_steps_share_no_memory(env_id: str, options: Options) -> None:
+    env, batch = gym.make(env_id, **options).unwrapped, gym.make_vec(env_id, num_envs=N, expose_state=True, **options)
+    single = [env.reset(seed=1), *(env.step(actions_at(env.action_space, [1], step)[0]) for step in range(2)), env.reset()]
+    several = [batch.reset(seed=1), *(batch.step(actions_at(env.action_space, range(N), step)) for step in range(2)), batch.reset()]
+    for results in (single, several):
+        for i, one in enumerate(results):
+            mine = list(arrays_in(one))
+            assert mine
+            others = [pair for other in results[i + 1 :] for pair in arrays_in(other)]
+            for name, array in mine:
+                assert not any(np.shares_memory(array, other) for _, other in others), name
+            assert not any(np.shares_memory(a, b) for k, (_, a) in enumerate(mine) for _, b in mine[k + 1 :])
+
+
+@every_id
+@pytest.mark.parametrize("mode", ["next_step", "same_step"])
+def test_writing_into_what_was_returned_changes_nothing(env_id: str, mode: str) -> None:
+    def play(scribble: bool) -> str:
+        batch = gym.make_vec(env_id, num_envs=N, autoreset_mode=mode, expose_state=True, **HARSH[env_id])
+        results: list[Any] = [batch.reset(seed=1)]
+        kept = []
+        for step in range(60):
+            kept.append({name: array.copy() for name, array in arrays_in(results[-1])})
+            if scribble:
+                for _, array in arrays_in(results[-1]):
+                    array[...] = 77
+            results.append(batch.step(actions_at(batch.single_action_space, np.arange(N), step)))
+        return fingerprint({f"{step} {name}": array for step, arrays in enumerate(kept) for name, array in arrays.items()})
+
+    assert play(True) == play(False)
+
+
+# Wrong use
+
+
+def wrong_actions(space: spaces.Space[Any]) -> list[tuple[Any, str]]:
+    """Return wrong actions of one environment and what the error must name."""
+    if isinstance(space, spaces.Discrete):
+        last = int(space.n) - 1
+        allowed = f"0 to {last}"
+        values = [-1, last + 1, 2**70, 1.5, math.nan, "1", None, True, [1], np.array([1, 2]), np.float32(1.0)]
+        return [(value, allowed) for value in values]
+    high, size = space.high, len(space.low)
+    bounds = f"{space.low[0]:g} to {high[0]:g}"
+    below, above = space.low.copy(), space.high.copy()
+    below[0] -= 0.01
+    above[-1] += 1.0
+    wrong: list[tuple[Any, str]] = [
+        (np.full(size, math.nan), bounds),
+        (np.full(size, math.inf), bounds),
+        (below, bounds),
+        (above, f"{space.low[-1]:g} to {high[-1]:g}"),
+        ([None] * size, ""),
+        (["much"] * size, ""),
+    ]
+    shapes = [np.zeros(size + 1), np.zeros((1, size)), np.zeros((size, 1)), np.zeros(0), np.zeros((1, 1, 1)), None]
+    shapes += [np.array(1.0), 1.0] if size > 1 else []
+    return wrong + [(value, "") for value in shapes]
+
+
+@every_case
+def test_a_wrong_action_is_refused_by_name_and_nothing_has_happened(env_id: str, options: Options) -> None:
+    for wrapped in (False, True):
+        env, twin = gym.make(env_id, **options), gym.make(env_id, **options)
+        if not wrapped:
+            env = env.unwrapped  # type: ignore[assignment]
+        env.reset(seed=2)
+        twin.reset(seed=2)
+        for step, (wrong, allowed) in enumerate(wrong_actions(env.action_space)):
+            with pytest.raises(ValueError, match="action") as caught:
+                env.step(wrong)
+            assert allowed in str(caught.value)
+            right = actions_at(env.action_space, [1], step)[0]
+            ours, theirs = env.step(right), twin.step(right)
+            np.testing.assert_array_equal(ours[0], theirs[0])
+            assert ours[1:] == theirs[1:]
+
+
+@every_case
+def test_a_batch_refuses_one_wrong_action_and_nothing_has_happened_to_the_others(env_id: str, options: Options) -> None:
+    batch, twin = (gym.make_vec(env_id, num_envs=N, **options) for _ in range(2))
+    batch.reset(seed=2)
+    twin.reset(seed=2)
+    space = batch.single_action_space
+    right = actions_at(space, np.arange(N), 0)
+    wrong: list[tuple[Any, str]] = [(right[:-1], "shape"), (right[None], "shape"), (None, ""), ("all", "")]
+    if isinstance(space, spaces.Discrete):
+        bad = right.copy()
+        bad[3] = space.n
+        wrong += [(bad, f"action {space.n} of environment 3"), (-right - 1, "-"), (right.astype(float), "float64")]
+    else:
+        for value in (math.nan, math.inf, -1.0, float(space.high[0]) * 2.0):
+            bad = right.copy()
+            bad[3, 0] = value
+            wrong.append((bad, "of environment 3"))
+    for step, (actions, named) in enumerate(wrong):
+        with pytest.raises(ValueError, match="action") as caught:
+            batch.step(actions)
+        assert named in str(caught.value)
+        right = actions_at(space, np.arange(N), step)
+        for (name, ours), (_, theirs) in zip(arrays_in(batch.step(right)), arrays_in(twin.step(right)), strict=True):
+            np.testing.assert_array_equal(ours, theirs, err_msg=name)
+
+
+WRONG_RESETS: list[tuple[dict[str, Any], str]] = [
+    ({"seed": -1}, "-1"),
+    ({"seed": -1, "options": {"slot": 2}}, "-1"),
+    ({"seed": 1.5}, "1.5"),
+    ({"options": {"colour": "blue"}}, "'colour'.*slot"),
+    ({"options": {"slot": -1}}, "slot.*-1"),
+    ({"options": {"slot": 1.5}}, "slot.*1.5"),
+    ({"options": {"patient": "nobody"}}, "'nobody'"),
+    ({"options": {"patient": 3.5}}, "patient.*3.5"),
+    ({"options": {"patient": {"colour": 1.0}}}, "'colour'"),
+    ({"seed": 9, "options": {"patient": {"like": "nobody"}}}, "'nobody'"),
+]
+
+
+@every_id
+@pytest.mark.parametrize(("arguments", "named"), WRONG_RESETS, ids=[str(one[0]) for one in WRONG_RESETS])
+def test_a_wrong_reset_is_refused_by_name_and_the_episode_goes_on(env_id: str, arguments: dict[str, Any], named: str) -> None:
+    env, twin = gym.make(env_id), gym.make(env_id)
+    for one in (env, twin):
+        one.reset(seed=2, options={"slot": 5})
+    with pytest.raises(ValueError, match=named):
+        env.reset(**arguments)
+    for step in range(5):
+        action = actions_at(env.action_space, [1], step)[0]
+        np.testing.assert_array_equal(env.step(action)[0], twin.step(action)[0])
+    np.testing.assert_array_equal(env.reset()[0], twin.reset()[0])
+
+
+WRONG_BATCH_RESETS: list[tuple[dict[str, Any], str]] = [
+    ({"seed": -1}, "-1"),
+    ({"seed": [1] * (N - 1)}, f"{N - 1}"),
+    ({"seed": [*range(N - 1), -4]}, "-4"),
+    ({"options": {"colour": "blue"}}, "'colour'.*reset_mask"),
+    ({"options": {"reset_mask": np.ones(N)}}, "reset_mask.*float64"),
+    ({"options": {"reset_mask": np.ones(N - 1, dtype=bool)}}, "reset_mask"),
+    ({"seed": 9, "options": {"patient": "nobody"}}, "'nobody'"),
+    ({"seed": 9, "options": {"patient": ["nobody"] * N}}, "'nobody'"),
+    ({"options": {"patient": [None] * (N - 1)}}, f"{N - 1}"),
+]
+
+
+@every_id
+@pytest.mark.parametrize(("arguments", "named"), WRONG_BATCH_RESETS, ids=[str(one[0]) for one in WRONG_BATCH_RESETS])
+def test_a_wrong_reset_of_a_batch_is_refused_by_name_and_the_episodes_go_on(env_id: str, arguments: dict[str, Any], named: str) -> None:
+    batch, twin = (gym.make_vec(env_id, num_envs=N, **HARSH[env_id]) for _ in range(2))
+    batch.reset(seed=2)
+    twin.reset(seed=2)
+    with pytest.raises(ValueError, match=named):
+        batch.reset(**arguments)
+    for step in range(40):  # long enough for autoresets
+        actions = actions_at(batch.single_action_space, np.arange(N), step)
+        np.testing.assert_array_equal(batch.step(actions)[0], twin.step(actions)[0])
+
+
+WRONG_OPTIONS = [
+    ({"colour": "blue"}, "'colour'.*cohort"),
+    ({"cohort": "everyone"}, "cohort.*'train'.*'everyone'"),
+    ({"observation": 3}, "'vector'.*3"),
+]
+
+
+@every_id
+@pytest.mark.parametrize(("options", "named"), WRONG_OPTIONS, ids=[str(one[0]) for one in WRONG_OPTIONS])
+def test_a_wrong_option_is_refused_by_name_from_every_shell(env_id: str, options: Options, named: str) -> None:
+    for make in (gym.make, partial(gym.make_vec, num_envs=2), make_task):
+        with pytest.raises(ValueError, match=named):
+            make(env_id, **options)
+
+
+@every_id
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [({"num_envs": 0}, "num_envs.*0"), ({"threads": 0}, "threads.*0"), ({"threads": 1.5}, "threads.*1.5"),
+     ({"autoreset_mode": "sometimes"}, "'next_step'.*'sometimes'")],
+)  # fmt: skip
+def test_a_wrong_batch_is_refused_by_name(env_id: str, arguments: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        gym.make_vec(env_id, **{"num_envs": 2, **arguments})
+
+
+@every_id
+def test_a_wrong_render_mode_is_refused_by_name(env_id: str) -> None:
+    module, _, name = card(env_id).entry_point.partition(":")
+    with pytest.raises(ValueError, match=r"rgb_array.*'hologram'"):
+        getattr(__import__(module, fromlist=[name]), name)(render_mode="hologram")
+
+
+def test_an_unknown_id_is_refused_with_the_ids_there_are() -> None:
+    with pytest.raises(ValueError, match="'medsim/Nothing-v0'; there are medsim/"):
+        card("medsim/Nothing-v0")
+
+
+@every_id
+def test_stepping_before_the_first_reset_is_refused(env_id: str) -> None:
+    env, batch = gym.make(env_id).unwrapped, gym.make_vec(env_id, num_envs=2)
+    with pytest.raises(RuntimeError, match="call reset"):
+        env.step(actions_at(env.action_space, [0], 0)[0])
+    with pytest.raises(RuntimeError, match="call reset"):
+        batch.step(actions_at(env.action_space, [0, 1], 0))
+
+
+# The end of an episode in a batch
+
+
+def loop_of_singles(env_id: str, seed: int) -> list[tuple[gym.Env[Any, Any], Any]]:
+    made = [gym.make(env_id, expose_state=True, **HARSH[env_id]) for _ in range(N)]
+    return [(env, env.reset(seed=seed, options={"slot": slot})) for slot, env in enumerate(made)]
+
+
+@every_id
+def test_next_step_autoreset_ignores_the_action_and_returns_the_next_start(env_id: str) -> None:
+    batch = gym.make_vec(env_id, num_envs=N, **HARSH[env_id])
+    assert batch.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    batch.reset(seed=6)
+    singles = [env for env, _ in loop_of_singles(env_id, 6)]
+    ended, resets = np.zeros(N, dtype=bool), 0
+    for step in range(80):
+        actions = actions_at(batch.single_action_space, np.arange(N), step)
+        obs, rewards, terminated, truncated, info = batch.step(actions)
+        for k, env in enumerate(singles):
+            if ended[k]:
+                start, start_info = env.reset()
+                resets += 1
+                np.testing.assert_array_equal(obs[k], start)
+                assert (rewards[k], terminated[k], truncated[k], info["outcome"][k]) == (0.0, False, False, 0)
+                assert info["cost"][k] == start_info["cost"] == 0.0
+            else:
+                single = env.step(actions[k])
+                np.testing.assert_array_equal(obs[k], single[0])
+                assert (rewards[k], terminated[k], truncated[k]) == single[1:4]
+        ended = terminated | truncated
+    assert resets > 5
+
+
+@every_id
+def test_same_step_autoreset_returns_the_next_start_and_keeps_the_final_step(env_id: str) -> None:
+    batch = gym.make_vec(env_id, num_envs=N, autoreset_mode=AutoresetMode.SAME_STEP, expose_state=True, **HARSH[env_id])
+    assert batch.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    batch.reset(seed=6)
+    singles = [env for env, _ in loop_of_singles(env_id, 6)]
+    resets = 0
+    for step in range(80):
+        actions = actions_at(batch.single_action_space, np.arange(N), step)
+        obs, rewards, terminated, truncated, info = batch.step(actions)
+        ended = terminated | truncated
+        assert ("final_obs" in info) == ended.any()
+        if ended.any():
+            np.testing.assert_array_equal(info["_final_obs"], ended)
+            np.testing.assert_array_equal(info["_final_info"], ended)
+        for k, env in enumerate(singles):
+            last, reward, *ends, last_info = env.step(actions[k])
+            assert (rewards[k], terminated[k], truncated[k]) == (reward, *ends)
+            if ended[k]:
+                resets += 1
+                start, start_info = env.reset()
+                final = info["final_info"]
+                np.testing.assert_array_equal(info["final_obs"][k], last)
+                np.testing.assert_array_equal(obs[k], start)
+                assert final["cost"][k] == last_info["cost"]
+                assert {name: values[k] for name, values in final["costs"].items()} == last_info["costs"]
+                assert batch.outcomes[final["outcome"][k]] == last_info["outcome"]
+                assert final["outcome_time_h"][k] == last_info["outcome_time_h"]
+                assert {name: values[k] for name, values in final["state"].items()} == last_info["state"]
+                assert {name: values[k] for name, values in info["state"].items()} == start_info["state"]
+            else:
+                np.testing.assert_array_equal(obs[k], last)
+    assert resets > 5
+
+
+@every_id
+def test_without_autoreset_only_the_masked_begin_again(env_id: str) -> None:
+    batch = gym.make_vec(env_id, num_envs=N, autoreset_mode="disabled", **HARSH[env_id])
+    assert batch.metadata["autoreset_mode"] is AutoresetMode.DISABLED
+    batch.reset(seed=6)
+    singles = [env for env, _ in loop_of_singles(env_id, 6)]
+    resets = 0
+    for step in range(80):
+        actions = actions_at(batch.single_action_space, np.arange(N), step)
+        obs, _, terminated, truncated, _ = batch.step(actions)
+        for k, env in enumerate(singles):
+            np.testing.assert_array_equal(obs[k], env.step(actions[k])[0])
+        ended = terminated | truncated
+        if ended.any():
+            with pytest.raises(RuntimeError, match=f"environment {np.argmax(ended)} has no running episode"):
+                batch.step(actions)
+            fresh, _ = batch.reset(options={"reset_mask": ended})
+            for k in range(N):
+                np.testing.assert_array_equal(fresh[k], singles[k].reset()[0] if ended[k] else obs[k])
+            resets += int(ended.sum())
+    assert resets > 5
+
+
+@every_id
+def test_a_masked_reset_with_a_seed_leaves_the_others_as_they_are(env_id: str) -> None:
+    batch, twin = (gym.make_vec(env_id, num_envs=N, **HARSH[env_id]) for _ in range(2))
+    batch.reset(seed=6)
+    twin.reset(seed=6)
+    mask = np.arange(N) == 2
+    batch.reset(seed=99, options={"reset_mask": mask})
+    for step in range(60):
+        actions = actions_at(batch.single_action_space, np.arange(N), step)
+        ours, theirs = batch.step(actions)[0], twin.step(actions)[0]
+        np.testing.assert_array_equal(ours[~mask], theirs[~mask])
+        assert (ours[mask] != theirs[mask]).any()
+
+
+@every_id
+def test_a_masked_reset_does_not_swallow_the_end_of_another_environment(env_id: str) -> None:
+    batch = gym.make_vec(env_id, num_envs=N, **HARSH[env_id])
+    batch.reset(seed=6)
+    ended = np.zeros(N, dtype=bool)
+    step = 0
+    while not ended.any():
+        _, _, terminated, truncated, _ = batch.step(actions_at(batch.single_action_space, np.arange(N), step))
+        ended, step = terminated | truncated, step + 1
+    twin = copy_of(batch)
+    batch.reset(options={"reset_mask": ~ended & (np.arange(N) == np.argmin(ended))})
+    actions = actions_at(batch.single_action_space, np.arange(N), step)
+    ours, theirs = batch.step(actions), twin.step(actions)
+    np.testing.assert_array_equal(ours[0][ended], theirs[0][ended])
+    np.testing.assert_array_equal(ours[1][ended], 0.0)
+
+
+# Wrappers, copies, provenance, pictures
+
+
+def copy_of(batch: Any) -> Any:
+    """Return a second batch in the same state."""
+    twin = gym.make_vec(batch.spec.id, num_envs=batch.num_envs, **HARSH[batch.spec.id])
+    twin.reset(seed=0)
+    twin.restore(batch.snapshot())
+    return twin
+
+
+@every_id
+def test_a_restored_snapshot_takes_the_same_course(env_id: str) -> None:
+    batch = gym.make_vec(env_id, num_envs=N, **HARSH[env_id])
+    batch.reset(seed=8)
+    for step in range(25):
+        batch.step(actions_at(batch.single_action_space, np.arange(N), step))
+    twin = copy_of(batch)
+    for step in range(25, 60):
+        actions = actions_at(batch.single_action_space, np.arange(N), step)
+        for (name, ours), (_, theirs) in zip(arrays_in(batch.step(actions)), arrays_in(twin.step(actions)), strict=True):
+            np.testing.assert_array_equal(ours, theirs, err_msg=name)
+
+
+@every_id
+def test_gymnasiums_vector_wrappers_work(env_id: str) -> None:
+    plain = gym.make_vec(env_id, num_envs=N, **HARSH[env_id])
+    wrapped = NormalizeObservation(RecordEpisodeStatistics(gym.make_vec(env_id, num_envs=N, **HARSH[env_id])))
+    plain.reset(seed=1)
+    wrapped.reset(seed=1)
+    returns, lengths, episodes = np.zeros(N), np.zeros(N, dtype=int), 0
+    for step in range(80):
+        actions = actions_at(plain.single_action_space, np.arange(N), step)
+        _, rewards, terminated, truncated, _ = plain.step(actions)
+        observations, *_, info = wrapped.step(actions)
+        assert np.isfinite(observations).all()
+        returns, lengths = returns + rewards, lengths + 1
+        for k in np.flatnonzero(terminated | truncated):
+            episodes += 1
+            assert info["episode"]["r"][k] == pytest.approx(returns[k])
+            assert info["episode"]["l"][k] == lengths[k]
+            returns[k], lengths[k] = 0.0, -1  # the step of the reset is not counted
+    assert episodes > 5
+
+
+@every_id
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize("shell", ["one", "batch"])
+def test_a_copy_takes_the_same_course_and_leaves_the_original_alone(env_id: str, copied: Callable[[Any], Any], shell: str) -> None:
+    def make() -> Any:
+        return gym.make(env_id) if shell == "one" else gym.make_vec(env_id, num_envs=N)
+
+    def act(env: Any, step: int) -> np.ndarray:
+        slots = np.arange(N) if shell == "batch" else np.arange(1)
+        actions = actions_at(getattr(env, "single_action_space", env.action_space), slots, step)
+        return np.asarray(env.step(actions if shell == "batch" else actions[0])[0])
+
+    env, untouched = make(), make()
+    for one in (env, untouched):
+        one.reset(seed=1)
+        for step in range(10):
+            act(one, step)
+    twin = copied(env)
+    theirs = [act(twin, step) for step in range(10, 20)]
+    np.testing.assert_array_equal(theirs, [act(env, step) for step in range(10, 20)])
+    np.testing.assert_array_equal(theirs, [act(untouched, step) for step in range(10, 20)])
+
+
+@every_id
+def test_every_parameter_has_a_value_a_unit_and_a_source(env_id: str) -> None:
+    rows = gym.make(env_id).unwrapped.provenance()
+    assert rows == gym.make_vec(env_id, num_envs=2).provenance()
+    assert len({row.name for row in rows}) == len(rows)
+    for row in rows:
+        assert row.name
+        assert row.value != ""
+        assert isinstance(row.value, str) or math.isfinite(row.value)
+        assert row.source
+        assert row.unit or isinstance(row.value, str)  # a bare number says what it is counted in
+    named = " ".join(row.name for row in rows)
+    assert all(name.rpartition("_")[0] in named or name in named for name in make_task(env_id).model.params._fields)
+    assert make_task(env_id).citation
+
+
+@every_id
+@pytest.mark.skipif(not draws_pictures, reason="medsim.render.trajectory is not there")
+def test_the_picture_is_not_blank_and_changes_over_time(env_id: str) -> None:
+    env = gym.make(env_id, render_mode="rgb_array")
+    env.reset(seed=1)
+    pictures = []
+    for step in range(24):
+        env.step(actions_at(env.action_space, [0], step)[0])
+        if step % 12 == 11:
+            pictures.append(env.render())
+    for picture in pictures:
+        assert picture.dtype == np.uint8
+        assert picture.ndim == 3
+        assert picture.shape[2] == 3
+        assert picture.min() < picture.max()
+    assert pictures[0].shape == pictures[1].shape
+    assert (pictures[0] != pictures[1]).any()
+
+
+@every_id
+@pytest.mark.skipif(not draws_pictures, reason="medsim.render.trajectory is not there")
+def test_the_line_of_text_changes_over_time(env_id: str) -> None:
+    env = gym.make(env_id, render_mode="ansi")
+    env.reset(seed=1)
+    lines = set()
+    for step in range(6):
+        env.step(actions_at(env.action_space, [0], step)[0])
+        lines.add(env.render())
+    assert len(lines) > 1
+    assert all(isinstance(line, str) and line for line in lines)
+
+
+@every_id
+def test_render_without_a_mode_warns_and_returns_nothing(env_id: str) -> None:
+    env = gym.make(env_id).unwrapped
+    env.reset(seed=1)
+    with pytest.warns(UserWarning, match="render_mode"):
+        assert env.render() is None
+
+
+def test_the_cases_cover_every_value_of_every_mode() -> None:
+    for env_id in IDS:
+        used = [{"observation": "vector", **options} for case, options in CASES if case == env_id]
+        assert {options["observation"] for options in used} == {"vector", "full"}
+    assert json.dumps(CASES)  # settings are plain data, so that a test's name says them all
