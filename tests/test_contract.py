@@ -503,7 +503,7 @@ def test_same_step_autoreset_returns_the_next_start_and_keeps_the_final_step(env
     assert batch.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     batch.reset(seed=6)
     singles = [env for env, _ in loop_of_singles(env_id, 6)]
-    resets = 0
+    resets, state_of_end, state_of_start = 0, [], []
     for step in range(80):
         actions = actions_at(batch.single_action_space, np.arange(N), step)
         obs, rewards, terminated, truncated, info = batch.step(actions)
@@ -525,11 +525,13 @@ def test_same_step_autoreset_returns_the_next_start_and_keeps_the_final_step(env
                 assert {name: values[k] for name, values in final["costs"].items()} == last_info["costs"]
                 assert batch.outcomes[final["outcome"][k]] == last_info["outcome"]
                 assert final["outcome_time_h"][k] == last_info["outcome_time_h"]
-                assert {name: values[k] for name, values in final["state"].items()} == last_info["state"]
-                assert {name: values[k] for name, values in info["state"].items()} == start_info["state"]
+                state_of_end.append(({name: values[k] for name, values in final["state"].items()}, last_info["state"]))
+                state_of_start.append(({name: values[k] for name, values in info["state"].items()}, start_info["state"]))
             else:
                 np.testing.assert_array_equal(obs[k], last)
     assert resets > 5
+    assert all(ours == theirs for ours, theirs in state_of_end), "final_info shows the state of the next episode"
+    assert all(ours.items() >= theirs.items() for ours, theirs in state_of_start), "info shows the state of the last episode"
 
 
 @every_id
@@ -584,6 +586,45 @@ def test_a_masked_reset_does_not_swallow_the_end_of_another_environment(env_id: 
     ours, theirs = batch.step(actions), twin.step(actions)
     np.testing.assert_array_equal(ours[0][ended], theirs[0][ended])
     np.testing.assert_array_equal(ours[1][ended], 0.0)
+
+
+# Named patients
+
+
+@every_id
+def test_named_patients_are_themselves_whatever_the_seed_and_slot(env_id: str) -> None:
+    names, table = make_task(env_id).model.patients()
+    batch = gym.make_vec(env_id, num_envs=N, expose_state=True)
+    for seed in (1, 2):
+        batch.reset(seed=seed, options={"patient": list(names[:N])})
+        np.testing.assert_array_equal(batch.unwrapped.batch.record("params").T, table[:N])
+    batch.reset(seed=1, options={"patient": names[0]})
+    assert (batch.unwrapped.batch.record("params").T == table[0]).all()
+
+
+@every_id
+def test_patients_described_one_by_one_are_those_named(env_id: str) -> None:
+    names, _ = make_task(env_id).model.patients()
+    batch, twin = (gym.make_vec(env_id, num_envs=N, **HARSH[env_id]) for _ in range(2))
+    named = batch.reset(seed=1, options={"patient": list(names[:N])})[0]
+    np.testing.assert_array_equal(twin.reset(seed=1, options={"patient": [{"like": name} for name in names[:N]]})[0], named)
+    for step in range(40):
+        actions = actions_at(batch.single_action_space, np.arange(N), step)
+        np.testing.assert_array_equal(batch.step(actions)[0], twin.step(actions)[0])
+
+
+@every_id
+def test_a_masked_reset_leaves_the_described_patients_of_the_others(env_id: str) -> None:
+    names, _ = make_task(env_id).model.patients()
+    batch, twin = (gym.make_vec(env_id, num_envs=N, **HARSH[env_id]) for _ in range(2))
+    for one in (batch, twin):
+        one.reset(seed=1, options={"patient": {"like": names[3]}})
+    mask = np.arange(N) == 2
+    batch.reset(options={"reset_mask": mask})
+    batch.reset(options={"reset_mask": mask, "patient": {"like": names[5]}})
+    for step in range(60):  # across autoresets, which recruit the same patients again
+        actions = actions_at(batch.single_action_space, np.arange(N), step)
+        np.testing.assert_array_equal(batch.step(actions)[0][~mask], twin.step(actions)[0][~mask])
 
 
 # Wrappers, copies, provenance, pictures

@@ -40,9 +40,10 @@ def run(args: argparse.Namespace) -> int:
             print(f"stopped; return so far {total:.2f}")
             return 0
         try:
-            action, times = understood(text, action, env.action_space)
+            wanted, times = understood(text, action, env.action_space)
             for _ in range(times):
-                observation, reward, terminated, truncated, info = env.step(action)
+                observation, reward, terminated, truncated, info = env.step(wanted)
+                action = wanted
                 total += reward
                 if terminated or truncated:
                     print(f"{info['outcome']} after {info['outcome_time_h']:.1f} h; return {total:.2f}")
