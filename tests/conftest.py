@@ -25,3 +25,9 @@ def python(code: str, *, package_root: Path = ROOT, check: bool = True, **variab
 @pytest.fixture
 def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     return python
+
+
+@pytest.fixture(scope="session")
+def run_python_once() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same for fixtures that outlive a test."""
+    return python

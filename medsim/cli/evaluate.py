@@ -58,9 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([{"policy": r.policy, **r.record()} for r in results], indent=1))
     else:
-        print(
-            f"{args.env}: {args.patients} patients of the {args.cohort} cohort, seed {args.seed}. Not medical advice.\n"
-        )
+        print(f"{args.env}: {args.patients} patients of the {args.cohort} cohort, seed {args.seed}. Not medical advice.\n")
         for result in results:
             print(text_of(result))
     return 0

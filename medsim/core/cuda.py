@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from medsim.core import kernels as k
 from medsim.core.compile import Binder, parts_of
+from medsim.core.kernels import ENDED, NEXT_STEP, SAME_STEP, reset_lanes, step_lanes
 from medsim.core.model import Model, View
 from medsim.core.records import block_fields, out_rows
 from medsim.core.streams import seed_words
@@ -26,11 +27,6 @@ Array = Any
 THREADS_PER_BLOCK = 128
 
 cuda: Any  # Numba's module, filled in by ``cuda_kernels``
-mode_next_step: int
-mode_same_step: int
-k_ended: int
-step_lanes: Any
-reset_lanes: Any
 
 
 def step_thread(mode: int, mask: Array, block: Array, ids: Array, settings: Array, table: Array, actions: Array, obs: Array,
@@ -39,12 +35,12 @@ def step_thread(mode: int, mask: Array, block: Array, ids: Array, settings: Arra
     i = cuda.grid(1)
     if i >= ids.shape[0]:
         return
-    if ids[i, k_ended] != 0:
-        if mode == mode_next_step:
+    if ids[i, ENDED] != 0:
+        if mode == NEXT_STEP:
             reset_lanes(i, i + 1, mask, True, block, ids, settings, table, obs, out, ends)
         return
     step_lanes(i, i + 1, block, ids, settings, actions, obs, out, ends)
-    if mode == mode_same_step and ids[i, k_ended] != 0:
+    if mode == SAME_STEP and ids[i, ENDED] != 0:
         for column in range(obs.shape[1]):
             final_obs[i, column] = obs[i, column]
         reset_lanes(i, i + 1, mask, False, block, ids, settings, table, obs, out, ends)
@@ -67,19 +63,11 @@ def cuda_kernels(model: Model, view: View) -> tuple[Any, Any]:
         from numba import cuda as numba_cuda
     except ImportError as error:
         raise ImportError("GPU kernels need numba-cuda: pip install 'medsim[gpu]'") from error
-    parts = {
-        "cuda": numba_cuda,
-        "k_ended": k.ENDED,
-        "mode_next_step": k.NEXT_STEP,
-        "mode_same_step": k.SAME_STEP,
-        "step_lanes": k.step_lanes,
-        "reset_lanes": k.reset_lanes,
-    }
 
     def device(function: types.FunctionType) -> Any:
         return numba_cuda.jit(device=True)(function)
 
-    binder = Binder(parts_of(model, view, parts), device)
+    binder = Binder(parts_of(model, view, {"cuda": numba_cuda}), device)
     return numba_cuda.jit(binder.rebuild(_plain(step_thread))), numba_cuda.jit(binder.rebuild(_plain(reset_thread)))
 
 
@@ -96,7 +84,7 @@ class CudaBatch:
         mode: NEXT_STEP, SAME_STEP or DISABLED of ``core.kernels``.
     """
 
-    def __init__(self, model: Model, view: View, n: int, settings: Any, *, mode: int = k.NEXT_STEP) -> None:
+    def __init__(self, model: Model, view: View, n: int, settings: Any, *, mode: int = NEXT_STEP) -> None:
         from numba import cuda as numba_cuda
 
         self.model, self.view, self.n, self.mode = model, view, n, mode

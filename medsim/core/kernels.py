@@ -150,8 +150,8 @@ def step_tiles_parallel(first: int, last: int, block: Array, ids: Array, setting
         step_tiles(tile, tile + 1, block, ids, settings, actions, obs, out, ends)
 
 
-def reset_lanes(first: int, last: int, mask: Array, clear: bool, block: Array, ids: Array, settings: Array, table: Array, obs: Array, out: Array,
-                ends: Array) -> None:  # fmt: skip
+def reset_lanes(first: int, last: int, mask: Array, clear: bool, block: Array, ids: Array, settings: Array, table: Array,
+                obs: Array, out: Array, ends: Array) -> None:  # fmt: skip
     """Begin the next episode of the patients first to last - 1 whose mask is set; ``clear`` zeroes what the last step reported."""
     s = load_settings(settings)
     for i in range(first, last):

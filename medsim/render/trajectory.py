@@ -34,9 +34,7 @@ def episode_figure(measure_names: Sequence[str], history: Sequence[Sequence[floa
 COLOURS = ("#1b5e8c", "#c2571a", "#3f7d3a", "#7a4a8c")
 
 
-def draw_panel(
-    axis: Any, panel: Panel, series: Mapping[str, npt.NDArray[np.float64]], hours: npt.NDArray[Any], step_h: float
-) -> None:
+def draw_panel(axis: Any, panel: Panel, series: Mapping[str, npt.NDArray[np.float64]], hours: npt.NDArray[Any], step_h: float) -> None:
     """Draw one panel."""
     if panel.wanted is not None:
         axis.axhspan(*panel.wanted, color="#3f7d3a", alpha=0.10, linewidth=0)

@@ -1,0 +1,79 @@
+"""The same model in every backend of the CPU: plain Python, the kernel for one patient, the kernel for tiles; equal to the bit."""
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from medsim.registry import ENVIRONMENTS, make_task
+from tests.courses import CASES, HARSH, Options, described, fingerprint, patient_of, play_batch, play_one
+
+PATIENTS = 4
+LONGER: dict[str, list[tuple[Options, int]]] = {"medsim/Glucose-v0": [({"days": 7, "fidelity": "fast", "bolus": True}, 600)]}
+COURSES: list[tuple[str, Options, int]] = [
+    *((env_id, options, 100) for env_id, options in CASES),
+    *((one.id, HARSH[one.id], 100) for one in ENVIRONMENTS),
+    *((one.id, options, steps) for one in ENVIRONMENTS for options, steps in LONGER.get(one.id, [])),
+]
+every_course = pytest.mark.parametrize("number", range(len(COURSES)), ids=[f"{env_id}:{described(options)}" for env_id, options, _ in COURSES])
+
+PLAIN_PYTHON = """
+import json, sys
+from tests.courses import fingerprint, patient_of, play_batch
+from tests.test_backends import COURSES, PATIENTS
+found = []
+for env_id, options, steps in COURSES:
+    course = play_batch(env_id, options, steps, PATIENTS)
+    found.append([fingerprint(patient_of(course, k)) for k in range(PATIENTS)])
+print(json.dumps([found, "numba" in sys.modules]))
+"""
+
+
+@pytest.fixture(scope="module")
+def plain_python(run_python_once: Callable[..., subprocess.CompletedProcess[str]]) -> list[list[str]]:
+    done = run_python_once(PLAIN_PYTHON, MEDSIM_JIT="0")
+    found, used_numba = json.loads(done.stdout)
+    assert not used_numba
+    assert done.stderr == ""
+    return list(found)
+
+
+def compiled(number: int, n: int) -> dict[str, np.ndarray]:
+    env_id, options, steps = COURSES[number]
+    return play_batch(env_id, options, steps, n)
+
+
+@every_course
+def test_plain_python_gives_the_bits_of_compiled_kernels(number: int, plain_python: list[list[str]]) -> None:
+    for n in (PATIENTS, 9):  # one after the other, and in a tile
+        course = compiled(number, n)
+        assert [fingerprint(patient_of(course, k)) for k in range(PATIENTS)] == plain_python[number]
+
+
+@every_course
+def test_the_kernel_for_one_patient_gives_the_bits_of_the_kernel_for_tiles(number: int) -> None:
+    env_id, options, steps = COURSES[number]
+    alone, tiles = compiled(number, 7), compiled(number, 40)
+    for k in range(7):
+        assert fingerprint(patient_of(alone, k)) == fingerprint(patient_of(tiles, k))
+    assert fingerprint(patient_of(tiles, 39)) == fingerprint(play_one(env_id, options, steps, slot=39))
+
+
+def test_the_courses_compared_have_meals_lost_readings_blocked_pumps_new_days_and_resets() -> None:
+    default, faulty, harsh, week = (
+        next(i for i, (_, options, _) in enumerate(COURSES) if options == wanted)
+        for wanted in (CASES[0][1], CASES[4][1], HARSH["medsim/Glucose-v0"], LONGER["medsim/Glucose-v0"][0][0])
+    )
+    names = make_task("medsim/Glucose-v0").view.names
+    seen = {number: compiled(number, PATIENTS) for number in (default, faulty, harsh, week)}
+    column = {name: names.index(name) for name in ("announced_carbs_g", "cgm_age_min", "bolus_u", "hours_elapsed")}
+    assert seen[default]["obs"][..., column["announced_carbs_g"]].any()
+    assert seen[faulty]["obs"][..., column["cgm_age_min"]].any()
+    assert seen[faulty]["obs"][..., column["bolus_u"]].any()
+    assert seen[harsh]["terminated"].any()
+    assert seen[week]["obs"][..., column["hours_elapsed"]].max() > 24.0
+    full = next(i for i, (_, options, _) in enumerate(COURSES) if options == CASES[5][1])
+    blocked = make_task("medsim/Glucose-v0", observation="full").view.names.index("blocked_minutes")
+    assert compiled(full, PATIENTS)["obs"][..., blocked].any()
