@@ -49,7 +49,7 @@ ENVIRONMENTS = (
         floor_policy="random",
         protocol_policy="basal-bolus",
         ceiling_policy="clairvoyant",
-        scores=Scores(floor=-250.0, protocol=-15.0, ceiling=-5.0, command="medsim evaluate medsim/Glucose-v0 --policy all"),
+        scores=Scores(floor=-135.663, protocol=-10.793, ceiling=-1.895, command="medsim evaluate medsim/Glucose-v0 --policy all"),
     ),
 )
 

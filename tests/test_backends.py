@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medsim.registry import ENVIRONMENTS, make_task
-from tests.courses import CASES, HARSH, Options, described, fingerprint, patient_of, play_batch, play_one
+from tests.courses import CASES, HARSH, MORE_SETTINGS, Options, described, fingerprint, patient_of, play_batch, play_one
 
 PATIENTS = 4
 LONGER: dict[str, list[tuple[Options, int]]] = {"medsim/Glucose-v0": [({"days": 7, "fidelity": "fast", "bolus": True}, 600)]}
@@ -17,7 +17,8 @@ COURSES: list[tuple[str, Options, int]] = [
     *((one.id, HARSH[one.id], 100) for one in ENVIRONMENTS),
     *((one.id, options, steps) for one in ENVIRONMENTS for options, steps in LONGER.get(one.id, [])),
 ]
-every_course = pytest.mark.parametrize("number", range(len(COURSES)), ids=[f"{env_id}:{described(options)}" for env_id, options, _ in COURSES])
+NAMES = [f"{env_id}:{described(options)}" for env_id, options, _ in COURSES]
+every_course = pytest.mark.parametrize("number", range(len(COURSES)), ids=NAMES)
 
 PLAIN_PYTHON = """
 import json, sys
@@ -32,8 +33,8 @@ print(json.dumps([found, "numba" in sys.modules]))
 
 
 @pytest.fixture(scope="module")
-def plain_python(run_python_once: Callable[..., subprocess.CompletedProcess[str]]) -> list[list[str]]:
-    done = run_python_once(PLAIN_PYTHON, MEDSIM_JIT="0")
+def plain_python(run_python: Callable[..., subprocess.CompletedProcess[str]]) -> list[list[str]]:
+    done = run_python(PLAIN_PYTHON, MEDSIM_JIT="0")
     found, used_numba = json.loads(done.stdout)
     assert not used_numba
     assert done.stderr == ""
@@ -62,18 +63,17 @@ def test_the_kernel_for_one_patient_gives_the_bits_of_the_kernel_for_tiles(numbe
 
 
 def test_the_courses_compared_have_meals_lost_readings_blocked_pumps_new_days_and_resets() -> None:
-    default, faulty, harsh, week = (
-        next(i for i, (_, options, _) in enumerate(COURSES) if options == wanted)
-        for wanted in (CASES[0][1], CASES[4][1], HARSH["medsim/Glucose-v0"], LONGER["medsim/Glucose-v0"][0][0])
-    )
-    names = make_task("medsim/Glucose-v0").view.names
-    seen = {number: compiled(number, PATIENTS) for number in (default, faulty, harsh, week)}
-    column = {name: names.index(name) for name in ("announced_carbs_g", "cgm_age_min", "bolus_u", "hours_elapsed")}
-    assert seen[default]["obs"][..., column["announced_carbs_g"]].any()
-    assert seen[faulty]["obs"][..., column["cgm_age_min"]].any()
-    assert seen[faulty]["obs"][..., column["bolus_u"]].any()
-    assert seen[harsh]["terminated"].any()
-    assert seen[week]["obs"][..., column["hours_elapsed"]].max() > 24.0
-    full = next(i for i, (_, options, _) in enumerate(COURSES) if options == CASES[5][1])
-    blocked = make_task("medsim/Glucose-v0", observation="full").view.names.index("blocked_minutes")
-    assert compiled(full, PATIENTS)["obs"][..., blocked].any()
+    env_id = "medsim/Glucose-v0"
+
+    def seen(options: Options, name: str) -> np.ndarray:
+        course = compiled(next(i for i, course in enumerate(COURSES) if course[:2] == (env_id, options)), PATIENTS)
+        return np.asarray(course["obs"][..., make_task(env_id, **options).view.names.index(name)])
+
+    faulty, blocked, _ = MORE_SETTINGS[env_id]
+    (week, _), *_ = LONGER[env_id]
+    assert seen({"observation": "vector", "action": "discrete"}, "announced_carbs_g").any()
+    assert seen(faulty, "cgm_age_min").any()
+    assert seen(faulty, "bolus_u").any()
+    assert seen(blocked, "blocked_minutes").any()
+    assert seen(week, "hours_elapsed").max() > 24.0
+    assert (np.diff(seen(HARSH[env_id], "hours_elapsed"), axis=0) < 0.0).any()

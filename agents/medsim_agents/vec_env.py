@@ -110,14 +110,11 @@ class MedsimVecEnv(VecEnv):
         self._returns += batch.out[k.REWARD]
         self._costs += batch.costs
         self._lengths += 1
-        infos = self._nothing
-        if batch.any_ended:
-            ended = batch.ends[0] | batch.ends[1]
+        ended, infos = batch.ends[0] | batch.ends[1], self._nothing
+        if ended.any():
             infos = self._infos_of(np.flatnonzero(ended))
             self._returns[ended], self._lengths[ended] = 0.0, 0
             self._costs[:, ended] = 0.0
-        else:
-            ended = np.zeros(self.num_envs, dtype=np.bool_)
         return batch.obs.copy(), batch.out[k.REWARD].astype(np.float32), ended, infos
 
     def _infos_of(self, ended: npt.NDArray[np.intp]) -> list[dict[str, Any]]:

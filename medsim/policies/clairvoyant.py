@@ -35,7 +35,7 @@ class ClairvoyantPolicy:
     name = "clairvoyant"
     options: Mapping[str, Any] = {"action": "continuous", "bolus": True}
 
-    def __init__(self, candidates: int = 64, rounds: int = 40, elite: float = 0.15) -> None:
+    def __init__(self, candidates: int = 48, rounds: int = 30, elite: float = 0.15) -> None:
         self.candidates, self.rounds, self.elite = candidates, rounds, max(2, round(elite * candidates))
 
     def begin(self, env: PatientVectorEnv) -> None:

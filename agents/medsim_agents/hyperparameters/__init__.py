@@ -17,12 +17,11 @@ __all__ = ["TRAINING", "check_hyperparameters", "hyperparameter_file", "load_hyp
 TRAINING: dict[str, Kind] = {
     "steps": int,
     "n_envs": int,
-    "stagger": bool,
     "normalise_observations": bool,
     "normalise_rewards": bool,
     "clip_reward": (int, float),
 }
-"""Environment steps of the whole training; patients side by side; whether their first episodes begin at different times;
+"""Environment steps of the whole training; patients side by side;
 running normalisation of observations and of rewards (by the sd of the discounted return); where normalised rewards are cut."""
 
 

@@ -48,7 +48,7 @@ class GlucoseConfig:
     group: str = choice("all", *GROUPS, doc="age group")
     days: int = choice(1, 7, doc="length of an episode")
     step_minutes: int = choice(5, 1, 3, doc="minutes between decisions")
-    fidelity: str = choice("exact", "fast", doc="integration steps of 0.25 min, or of 1 min (0.2 % of glucose at worst)")
+    fidelity: str = choice("exact", "fast", doc="integration steps of 0.25 min, or of 1 min (0.5 % of glucose at worst)")
     compat: str | None = choice(None, "simglucose", doc="reproduce another simulator's conventions")
     random_start: bool = switch(True, doc="start away from the steady state")
     announce_meals: bool = switch(True, doc="tell the agent of a meal when it begins")

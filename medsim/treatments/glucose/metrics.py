@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medsim.core.task import Task
+from medsim.treatments.glucose.objective import risk
 
 __all__ = ["glucose_metrics", "risk_index"]
 
@@ -13,10 +14,8 @@ Array = npt.NDArray[np.float64]
 
 
 def risk_index(glucose_mg_per_dl: Array) -> Array:
-    """Return the blood glucose risk of each value; the array form of ``objective.risk`` for plots and reports."""
-    clipped = np.clip(glucose_mg_per_dl, 20.0, 600.0)
-    f = 1.509 * (np.log(clipped) ** 1.084 - 5.381)
-    return np.asarray(np.minimum(10.0 * f * f, 100.0))
+    """Return the blood glucose risk of each value, by ``objective.risk``, which is where the formula stands."""
+    return np.asarray(np.frompyfunc(risk, 1, 1)(glucose_mg_per_dl), dtype=np.float64)
 
 
 def glucose_metrics(measures: dict[str, Array], steps_lived: npt.NDArray[np.int64], task: Task) -> dict[str, Array]:

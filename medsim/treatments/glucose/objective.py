@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from medsim.core.inlining import compiled_once
-from medsim.core.portable import log, power, where
+from medsim.core.portable import fmin, log, power, where
 from medsim.treatments.glucose.model import Memory, Params, Settings, State, Watch, plasma_glucose_mg_per_dl, subcutaneous_glucose_mg_per_dl
 
 OUTCOMES = ("", "day_completed", "severe_hypoglycaemia", "glucose_above_600", "glucose_below_10")
@@ -48,7 +48,7 @@ def risk(glucose_mg_per_dl: float) -> float:
     if glucose_mg_per_dl <= 20.0 or glucose_mg_per_dl >= HIGHEST_MG_PER_DL:
         return RISK_CAP
     f = 1.509 * (power(log(glucose_mg_per_dl), 1.084) - 5.381)
-    return 10.0 * f * f
+    return fmin(10.0 * f * f, RISK_CAP)
 
 
 def judge(x: State, m: Memory, p: Params, s: Settings) -> tuple[Memory, RewardTerms, Costs, tuple[float, float, float]]:
