@@ -58,7 +58,7 @@ def test_the_reward_is_minus_the_risk_of_the_plasma_glucose_over_100() -> None:
 
 @pytest.mark.parametrize(("name", "low", "high"), [("below_54", -1, 54), ("below_70", -1, 70), ("above_250", 250, math.inf)])
 def test_each_glucose_cost_is_1_in_the_steps_that_end_in_its_range(name: str, low: float, high: float) -> None:
-    course = live(make(), 0.0, {0: 14.0}, 250, meals=[(240, 120), (300, 100)])
+    course = live(make(), OWN, {0: 15.5}, 287, meals=[(300, 120), (360, 120)])
     charged = [info["costs"][f"glucose_{name}"] for *_, info in course[1:]]
     within = (glucose_of(course)[1:] > low) & (glucose_of(course)[1:] < high)
     assert charged == within.astype(float).tolist()
@@ -275,7 +275,7 @@ PUBLISHED = [  # simglucose 0.2.11, scenario_gen.py: probability, hour and its s
 ]
 
 
-@pytest.mark.parametrize(("kind", "published"), zip(KINDS, PUBLISHED, strict=True), ids=range(6))
+@pytest.mark.parametrize(("kind", "published"), list(zip(KINDS, PUBLISHED, strict=True)), ids=range(6))
 def test_random_meals_have_the_frequency_times_and_amounts_of_simglucoses_scenario(kind: MealKind, published: tuple[float, ...]) -> None:
     probability, hour, time_sd, earliest, latest, carbs, carbs_sd = published
     days = [random_meal(kind, Key(3, 0, 0, 0, 0), day, 1.0) for day in range(6000)]
@@ -293,21 +293,24 @@ def test_random_meals_have_the_frequency_times_and_amounts_of_simglucoses_scenar
 
 
 def test_patients_eat_what_is_scheduled_for_them_and_light_ones_in_proportion() -> None:
-    def carbs_by_noon(**options: Any) -> tuple[np.ndarray, np.ndarray]:
-        env = gym.make_vec(ENV_ID, num_envs=400, group="child", action="continuous", expose_state=True, **options)
+    def carbs_by_ten(**options: Any) -> tuple[np.ndarray, np.ndarray]:
+        env = gym.make_vec(ENV_ID, num_envs=400, group="adolescent", expose_state=True, **options)
         env.reset(seed=5)
         weight = env.unwrapped.batch.record("params")[0]
         total = np.zeros(400)
-        for _ in range(120):  # breakfast and the morning's snack
-            total += env.step(np.full((400, 1), 0.8))[4]["state"]["carbs_g"]
+        for _ in range(121):  # breakfast and the morning's snack
+            _, _, terminated, _, info = env.step(np.full(400, 3))
+            assert not terminated.any()
+            total += info["state"]["carbs_g"]
         return total, weight
 
-    all_of_it, weight = carbs_by_noon(scale_meals=False)
-    scaled, _ = carbs_by_noon(scale_meals=True)
+    all_of_it, weight = carbs_by_ten(scale_meals=False)
+    scaled, _ = carbs_by_ten(scale_meals=True)
     eaters = all_of_it > 0.0
     assert all_of_it.mean() == pytest.approx(0.95 * 45.0 + 0.3 * 10.0, abs=2.5)
-    np.testing.assert_allclose(scaled[eaters], all_of_it[eaters] * np.minimum(weight[eaters] / 70.0, 1.0), atol=1.01)
-    assert scaled[eaters].mean() < 0.7 * all_of_it[eaters].mean()
+    share = np.minimum(weight[eaters] / 70.0, 1.0)
+    np.testing.assert_allclose(scaled[eaters], all_of_it[eaters] * share, atol=2.01)  # two meals in whole grams
+    assert scaled[eaters].mean() < 0.85 * all_of_it[eaters].mean()
 
 
 # What the patient says
@@ -356,10 +359,19 @@ def test_the_stated_share_of_meals_is_not_announced() -> None:
     assert (eaten > 0.0).sum() == 6 * 400
 
 
-def test_no_meal_is_announced_when_announcements_are_off_and_the_clock_says_so() -> None:
+def test_no_meal_is_announced_when_announcements_are_off() -> None:
     announced, eaten = announcements(20, announce_meals=False)
     assert not announced.any()
     assert eaten.any()
+    observation, _ = gym.make(ENV_ID, announce_meals=False).reset(seed=1)
+    assert observation[make_task(ENV_ID).view.names.index("minutes_since_announced_meal")] == 720.0
+
+
+def test_more_is_never_announced_than_the_observation_can_hold() -> None:
+    env = gym.make(ENV_ID, counting_error=1.0)
+    for slot in range(20):
+        observation, _ = env.reset(seed=1, options={"slot": slot, "meals": [(0, 500.0), (1, 500.0)]})
+        assert env.observation_space.contains(observation)
 
 
 def test_the_time_since_a_meal_counts_from_the_announcement() -> None:
@@ -400,9 +412,8 @@ def test_a_share_that_cannot_be_lost_is_refused() -> None:
 @pytest.fixture(scope="module")
 def occluded() -> dict[str, np.ndarray]:
     """A day of 500 patients whose pumps often block: (steps, n)."""
-    env = gym.make_vec(
-        ENV_ID, num_envs=500, action="continuous", pump_occlusions_per_day=6.0, expose_state=True, early_end_penalty=False, random_start=False
-    )
+    options = {"action": "continuous", "pump_occlusions_per_day": 6.0, "expose_state": True, "random_start": False}
+    env = gym.make_vec(ENV_ID, num_envs=500, **options)
     env.reset(seed=3, options={"patient": "adult#001", "meals": []})
     infos = [env.step(np.full((500, 1), OWN))[4]["state"] for _ in range(280)]
     return {name: np.array([info[name] for info in infos]) for name in ("insulin_delivered_u", "isc1_pmol_per_kg", "basal_u_per_h")}
@@ -465,9 +476,9 @@ def test_compat_ends_below_10_and_above_600_only_and_without_a_charge(rate: floa
         under_skin.append(info["state"]["gs_mg_per_kg"] / vg)
     assert ended
     assert info["outcome"] == outcome
-    assert (under_skin[-1] < 12.0) if outcome == "glucose_below_10" else (under_skin[-1] > 595.0)  # the mean over the step counts
-    assert 10.0 <= min(under_skin[:-1])
-    assert max(under_skin[:-1]) <= 600.0
+    assert (under_skin[-1] < 10.0) if outcome == "glucose_below_10" else (under_skin[-1] > 600.0)
+    assert min(under_skin[:-2]) >= 10.0  # the mean over the step's minutes counts, so one step may have ended beyond
+    assert max(under_skin[:-2]) <= 600.0
 
 
 @pytest.mark.parametrize("option", [{"step_minutes": 5}, {"action": "discrete"}, {"observation": "full"}, {"bolus": True}])
@@ -497,7 +508,6 @@ def test_a_described_patient_has_the_parameters_given_and_the_rest_of_their_mode
         ({"like": "adult#001", "weight_kg": -70.0}, "weight_kg.*-70"),
         ({"like": "adult#001", "weight_kg": math.nan}, "weight_kg.*nan"),
         ({"like": "adult#001", "weight_kg": "heavy"}, "weight_kg.*'heavy'"),
-        ({"like": "adult#001", "b": 1.0}, "b must be.*1.0"),
         ({"weight_kg": 70.0, "wieght_kg": 70.0}, "'wieght_kg'.*weight_kg"),
     ],
 )

@@ -203,9 +203,13 @@ def _announced(dispatcher: Any, name: str, model_name: str, home: Path) -> Calla
     if any((home.parent / "__pycache__").glob(f"{home.stem}.{name}-*.nbi")):
         return dispatcher  # type: ignore[no-any-return]
 
+    said = False
+
     def first_call(*arguments: Any) -> None:
-        if not dispatcher.signatures:
+        nonlocal said
+        if not said:
             print(f"medsim: compiling the {model_name} model ({name}) for this machine, once; a few seconds", file=sys.stderr, flush=True)
+            said = True
         dispatcher(*arguments)
 
     return first_call

@@ -55,7 +55,7 @@ class GlucoseConfig:
     counting_error: float = within(0.26, 0.0, 1.0, doc="sd of the carbohydrate count's relative error")
     scale_meals: bool = switch(True, doc="meals in proportion to body weight below 70 kg")
     unannounced_meal: float = within(0.0, 0.0, 1.0, doc="probability that a meal is not announced")
-    sensor_dropout: float = within(0.0, 0.0, 0.9, doc="share of readings that are lost, in gaps")
+    sensor_dropout: float = within(0.0, 0.0, 0.8, doc="share of readings that are lost, in gaps")
     pump_occlusions_per_day: float = within(0.0, 0.0, 24.0, doc="rate at which the infusion set blocks")
     early_end_penalty: bool = switch(True, doc="charge the highest risk for every step that an early end cuts off")
     expose_state: bool = switch(False, doc="put the true state into info")

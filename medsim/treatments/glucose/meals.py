@@ -53,6 +53,7 @@ DINNER = MealKind(4, 0.95, 1080.0, 60.0, BEYOND_2_SD, 80.0, 10.0)
 EVENING_SNACK = MealKind(5, 0.3, 1290.0, 30.0, BEYOND_3_SD, 10.0, 5.0)
 REFERENCE_WEIGHT_KG = 70.0  # chosen: the amounts above are an adult's; lighter patients eat in proportion
 COUNTING_LIMIT_SD = 2.5  # chosen: cut of the counting error
+MOST_ANNOUNCED_G = 500.0  # chosen: as far as the observation goes
 SEVERE_MG_PER_DL = 40.0
 
 
@@ -133,7 +134,7 @@ def announce(m: Memory, s: Settings, key: Key) -> Word:
         w = words(key, int(m.clock.minute), COUNTING)
         if uniform(w[0]) >= s.unannounced_meal:
             z = fmin(fmax(normal(w[1]), -COUNTING_LIMIT_SD), COUNTING_LIMIT_SD)
-            announced = carbs * fmax(1.0 + s.counting_sd * z, 0.1)
+            announced = fmin(carbs * fmax(1.0 + s.counting_sd * z, 0.1), MOST_ANNOUNCED_G)
     if announced > 0.0:
         return Word(announced, announced, 0.0)
     return Word(0.0, m.word.last_announced_g, m.word.minutes_since + s.step_min)

@@ -8,11 +8,10 @@ fixed point at their basal insulin. Train, test and shifted cohorts have disjoin
 import math
 
 from medsim.core.inlining import compiled_once
-from medsim.core.portable import fmax, where
+from medsim.core.portable import fmax
 from medsim.core.streams import Key, log_normal, normal, uniform, words
 from medsim.treatments.glucose.meals import schedule_of_the_day
 from medsim.treatments.glucose.model import (
-    NO_MEAL,
     POPULATION,
     START,
     Clock,
@@ -151,7 +150,7 @@ def first_memory(p: Params, s: Settings, key: Key) -> Memory:
         pump,
         schedule_of_the_day(p, s, key, 0),
         Plate(0.0, 0.0, 0.0, 0.0, 0.0),
-        Word(0.0, 0.0, where(s.announce_meals > 0.0, 720.0, -NO_MEAL)),
+        Word(0.0, 0.0, 720.0),
         first_nodes(s, key),
         Watch(0.0, 0.0, 0.0),
     )

@@ -1,0 +1,1 @@
+"""How fast medsim is, measured side by side with what it is compared with: ``python -m benchmarks.speed --help``."""

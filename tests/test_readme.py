@@ -1,0 +1,37 @@
+"""The README's commands are the ones that are run."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def commands() -> list[str]:
+    """Return the README's commands that make a virtual environment."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return [line for block in re.findall(r"```\n(.*?)```", text, re.DOTALL) for line in block.splitlines() if "-m venv" in line]
+
+
+def test_there_are_two_commands_the_main_job_and_the_tests():
+    main_job, tests = commands()
+    assert main_job.endswith("medsim benchmark run quick")
+    assert "pytest" in tests
+
+
+def test_continuous_integration_calls_the_test_command_of_the_readme():
+    assert commands()[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_pictures_of_the_readme_are_there():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"!?\[[^\]]*\]\(([^)#]+)\)", text):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_first_lines_of_the_readme_run():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert first is not None
+    scope: dict[str, object] = {}
+    exec(first.group(1), scope)
+    assert scope["terminated"] is False
