@@ -42,6 +42,7 @@ class Algorithm:
     discrete: bool
     continuous: bool
     on_policy: bool
+    adam_epsilon: float  # the class's own, which must be repeated where Adam's other settings are changed
     policy: str = "MlpPolicy"
     memory: bool = False
     masks: bool = False
@@ -75,7 +76,7 @@ class Algorithm:
 
 
 ALGORITHMS = (
-    Algorithm(name="ppo", where="stable_baselines3:PPO", settings=PROXIMAL, discrete=True, continuous=True, on_policy=True),
+    Algorithm(name="ppo", where="stable_baselines3:PPO", settings=PROXIMAL, discrete=True, continuous=True, on_policy=True, adam_epsilon=1e-5),
     Algorithm(
         name="a2c",
         where="stable_baselines3:A2C",
@@ -83,10 +84,11 @@ ALGORITHMS = (
         discrete=True,
         continuous=True,
         on_policy=True,
+        adam_epsilon=1e-5,
     ),
-    Algorithm(name="dqn", where="stable_baselines3:DQN", settings=VALUES, discrete=True, continuous=False, on_policy=False),
+    Algorithm(name="dqn", where="stable_baselines3:DQN", settings=VALUES, discrete=True, continuous=False, on_policy=False, adam_epsilon=1e-8),
     Algorithm(
-        name="sac", where="stable_baselines3:SAC", settings={**OFF_POLICY, **ENTROPY}, discrete=False, continuous=True, on_policy=False
+        name="sac", where="stable_baselines3:SAC", settings={**OFF_POLICY, **ENTROPY}, discrete=False, continuous=True, on_policy=False, adam_epsilon=1e-8
     ),
     Algorithm(
         name="td3",
@@ -95,6 +97,7 @@ ALGORITHMS = (
         discrete=False,
         continuous=True,
         on_policy=False,
+        adam_epsilon=1e-8,
     ),
     Algorithm(
         name="qrdqn",
@@ -103,6 +106,7 @@ ALGORITHMS = (
         discrete=True,
         continuous=False,
         on_policy=False,
+        adam_epsilon=0.01 / 32,
     ),
     Algorithm(
         name="recurrent-ppo",
@@ -111,6 +115,7 @@ ALGORITHMS = (
         discrete=True,
         continuous=True,
         on_policy=True,
+        adam_epsilon=1e-5,
         policy="MlpLstmPolicy",
         memory=True,
     ),
@@ -121,6 +126,7 @@ ALGORITHMS = (
         discrete=True,
         continuous=False,
         on_policy=True,
+        adam_epsilon=1e-5,
         masks=True,
     ),
     Algorithm(
@@ -130,6 +136,7 @@ ALGORITHMS = (
         discrete=False,
         continuous=True,
         on_policy=False,
+        adam_epsilon=1e-8,
     ),
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from medsim_agents.algorithms import algorithm
+from medsim_agents.algorithms import Algorithm, algorithm
 from medsim_agents.hyperparameters import TRAINING
 from medsim_agents.vec_env import make_vec_env
 
@@ -36,10 +36,10 @@ def build_environment(env_id: str, seed: int, options: Mapping[str, Any], hyperp
 def build_model(name: str, env: Any, seed: int, hyperparameters: Mapping[str, Any]) -> Any:
     """Return an untrained model of an algorithm on the CPU."""
     one = algorithm(name)
-    return one.load()(one.policy, env, seed=seed, device="cpu", **model_arguments(hyperparameters, env.action_space))
+    return one.load()(one.policy, env, seed=seed, device="cpu", **model_arguments(one, hyperparameters, env.action_space))
 
 
-def model_arguments(hyperparameters: Mapping[str, Any], space: spaces.Space[Any]) -> dict[str, Any]:
+def model_arguments(one: Algorithm, hyperparameters: Mapping[str, Any], space: spaces.Space[Any]) -> dict[str, Any]:
     """Return the keyword arguments of an algorithm's class for settings: schedules, networks and noise made from their numbers."""
     arguments = {key: value for key, value in hyperparameters.items() if key not in TRAINING and key not in TRANSLATED}
     if "learning_rate" in hyperparameters:
@@ -47,8 +47,8 @@ def model_arguments(hyperparameters: Mapping[str, Any], space: spaces.Space[Any]
     network = {key: hyperparameters[key] for key in OF_THE_POLICY if key in hyperparameters}
     if "activation" in network:
         network["activation_fn"] = activation(network.pop("activation"))
-    if network:
-        arguments["policy_kwargs"] = network
+    # fused: one kernel for a step of Adam instead of a hundred, which saves 10-30 % of a small network's update
+    arguments["policy_kwargs"] = {**network, "optimizer_kwargs": {"eps": one.adam_epsilon, "fused": True}}
     if hyperparameters.get("action_noise_sd"):
         from stable_baselines3.common.noise import NormalActionNoise
 

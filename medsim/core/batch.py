@@ -18,7 +18,7 @@ __all__ = ["FEWEST_FOR_TILES", "Batch"]
 FEWEST_FOR_TILES = 8  # below this many patients the scalar kernel is faster (benchmarks/speed)
 
 _forked = False
-_kernels: dict[tuple[int, int, bool], tuple[Model, View, Kernels]] = {}
+_kernels: dict[tuple[Any, ...], Kernels] = {}
 
 
 def _after_fork() -> None:
@@ -31,12 +31,12 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def kernels_for(model: Model, view: View) -> Kernels:
-    """Return the kernels of a model for this process, the same ones each time."""
+    """Return the kernels of a model for this process, the same ones each time, for copies of the model too."""
     jit = jit_enabled()
-    place = (id(model), id(view), jit)
+    place = (*filter(callable, vars(model).values()), view.function, jit)
     if place not in _kernels:
-        _kernels[place] = (model, view, cpu_kernels(model, view) if jit else python_kernels(model, view))
-    return _kernels[place][2]
+        _kernels[place] = cpu_kernels(model, view) if jit else python_kernels(model, view)
+    return _kernels[place]
 
 
 class Batch:
@@ -65,13 +65,26 @@ class Batch:
         self.term_names = field_names(model.reward_terms)
         self.cost_names = field_names(model.costs)
         self.measure_names = field_names(model.measures)
+        self.any_ended = False  # whether some patient's episode has ended and not begun again
+        self.keep_final_state = False
+        self.final_state: npt.NDArray[np.float64] | None = None  # in the same-step mode, if kept: the states before the last resets
+        self._connect()
+
+    def _connect(self) -> None:
+        """Set what refers to other things, and which a copy must set anew."""
         first_cost = k.FIRST_TERM + len(self.term_names)
         first_measure = first_cost + len(self.cost_names)
         self.terms = self.out[k.FIRST_TERM : first_cost]  # (terms, n)
         self.costs = self.out[first_cost:first_measure]  # (costs, n)
         self.measures = self.out[first_measure:]  # (measures, n)
-        self.any_ended = False  # whether some patient's episode has ended and not begun again
-        self.kernels = kernels_for(model, view)
+        self.kernels = kernels_for(self.model, self.view)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("terms", "costs", "measures", "kernels")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._connect()
 
     def seed(
         self,
@@ -110,6 +123,7 @@ class Batch:
         if self.any_ended and self.mode == k.SAME_STEP:
             ended = self.ends[0] | self.ends[1]
             self.final_obs[ended] = self.obs[ended]
+            self.final_state = self.record("state") if self.keep_final_state else None
             self._begin(ended, clear=False)
 
     def step_one(self) -> None:

@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 
 from medsim.core.kernels import WIDTH
 from medsim.core.model import Model, Record, View
-from medsim.core.records import block_offset, block_records
+from medsim.core.records import MOMENTS, block_offset, block_records
 
 __all__ = ["record_intrinsics"]
 
@@ -171,9 +171,10 @@ def record_intrinsics(model: Model, view: View) -> dict[str, Any]:
         functions[f"store_{name}"] = storer(first, WIDTH, by_row=False)
     functions["axpy"] = combination(model.state, emit_axpy, 1)
     functions["rk4_sum"] = combination(model.state, emit_rk4_sum, 4)
-    changed = model.interval_changes
-    skip = tuple(bool(changed) and name not in changed for name in model.memory.__annotations__)
-    functions["store_interval"] = storer(block_offset(model, "memory"), WIDTH, by_row=False, skip=skip)
+    for moment in MOMENTS:
+        changed = model.changes.get(moment, ())
+        skip = tuple(bool(changed) and name not in changed for name in model.memory.__annotations__)
+        functions[f"store_after_{moment}"] = storer(block_offset(model, "memory"), WIDTH, by_row=False, skip=skip)
     functions["load_settings"] = settings_loader(model.settings)
     functions["load_action"] = loader(model.action, 0, 1, by_row=True)
     functions["load_patient"] = loader(model.params, 0, 1, by_row=True)

@@ -106,6 +106,13 @@ class PatientEnv(gym.Env[Any, Any]):
             info["state"] = {**state, **dict(zip(batch.measure_names, values[costs.stop :], strict=True))}
         return info
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_write_action"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._write_action = single_writer(self.task.action_space)
+
     def provenance(self) -> list[Provenance]:
         """Return every parameter with its value, unit and source; ``task.citation`` names the environment's own."""
         return self.task.provenance()

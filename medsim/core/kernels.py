@@ -41,7 +41,9 @@ store_state: Callable[..., None]
 store_params: Callable[..., None]
 store_memory: Callable[..., None]
 store_drive: Callable[..., None]
-store_interval: Callable[..., None]
+store_after_control: Callable[..., None]
+store_after_interval: Callable[..., None]
+store_after_judge: Callable[..., None]
 store_view: Callable[..., None]
 store_report: Callable[..., None]
 store_measures: Callable[..., None]
@@ -69,13 +71,13 @@ def begin_lane(row: Array, lane: int, i: int, ids: Array, s: Any, actions: Array
     """Apply the action."""
     ids[i, STEP] += 1
     x, p, m = load_state(row, lane), load_params(row, lane), load_memory(row, lane)
-    store_memory(row, lane, control(x, m, p, load_action(actions, i), s, key_of(ids, i)))
+    store_after_control(row, lane, control(x, m, p, load_action(actions, i), s, key_of(ids, i)))
 
 
 def drive_lane(row: Array, lane: int, i: int, ids: Array, s: Any) -> None:
     """Begin an interval."""
     m, u = interval(load_state(row, lane), load_memory(row, lane), load_params(row, lane), s, key_of(ids, i))
-    store_interval(row, lane, m)
+    store_after_interval(row, lane, m)
     store_drive(row, lane, u)
 
 
@@ -84,7 +86,7 @@ def finish_lane(row: Array, lane: int, i: int, ids: Array, s: Any, obs: Array, o
     x, p = load_state(row, lane), load_params(row, lane)
     m = sense(x, load_memory(row, lane), p, s, key_of(ids, i))
     m, terms, costs, end = judge(x, m, p, s)
-    store_memory(row, lane, m)
+    store_after_judge(row, lane, m)
     ended, outcome, time_h = end
     store_report(out, i, outcome, time_h, terms, costs, measure(x, m, p, s))
     store_view(obs, i, view(x, m, p, s))

@@ -1,7 +1,7 @@
 """What an environment's author writes: one patient in scalar functions, and the names of everything in it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,12 +39,14 @@ class Model:
         pick(s, key) -> row: the patient of the table whom a new one resembles.
         recruit(key, base, named, s) -> (x, p, m): a patient at the start of an episode: like ``base``, or exactly them if named.
         control(x, m, p, a, s, key) -> m: the action takes effect, at the start of a step.
-        interval(x, m, p, s, key) -> (m, u): an interval begins; ``interval_changes`` names the parts of the memory that it may
-        change (all, if empty): the others are not written back, which saves time.
+        interval(x, m, p, s, key) -> (m, u): an interval begins.
         derivative(x, u, p) -> dx/dt, integrated by fourth-order Runge-Kutta in steps of interval_length / s.substeps.
         sense(x, m, p, s, key) -> m: measurements are taken, at the end of a step and at the start of an episode.
         judge(x, m, p, s) -> (m, reward terms, costs, (ended, outcome, time_h)): ended is 0, 1 terminated or 2 truncated.
         measure(x, m, p, s) -> measures.
+
+    ``changes`` may name, for "control", "interval" and "judge" (which comes with sense), the parts of the memory that these may
+    change: the others are not written back, which saves time.
     """
 
     name: str
@@ -68,7 +70,7 @@ class Model:
     views: Mapping[str, View]
     outcomes: tuple[str, ...]
     patients: Callable[[], tuple[tuple[str, ...], npt.NDArray[np.float64]]]  # names, and their params (patients, fields of params)
-    interval_changes: tuple[str, ...] = ()
+    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     interval_length: float = 1.0  # in the time unit of the derivative
 
 

@@ -12,6 +12,9 @@ from medsim.core.model import Model, Record, View, field_count
 __all__ = ["block_fields", "block_offset", "out_rows", "source_for"]
 
 
+MOMENTS = ("control", "interval", "judge")  # after which the memory is written back
+
+
 def build(record: Record, leaf: Callable[[str], str], prefix: str = "") -> str:
     """Return an expression that constructs the record, each float by ``leaf(its dotted name)``."""
     parts = []
@@ -83,7 +86,8 @@ def source_for(model: Model, view: View) -> str:
     for name, record in block_records(model).items():
         offset = block_offset(model, name)
         parts += [loader(name, record, offset), storer(name, record, offset)]
-    parts.append(storer("interval", model.memory, block_offset(model, "memory"), model.interval_changes))
+    for moment in MOMENTS:
+        parts.append(storer(f"after_{moment}", model.memory, block_offset(model, "memory"), model.changes.get(moment, ())))
     counter = iter(range(field_count(model.settings)))
     parts.append(f"def load_settings(row):\n    return {build(model.settings, lambda _: f'float(row[{next(counter)}])')}\n")
     parts += [row_loader("load_action", model.action), row_loader("load_patient", model.params)]

@@ -110,7 +110,7 @@ class Task:
                 continue
             if name not in parameters:
                 raise ValueError(f"unknown parameter {name!r} of a patient; allowed are like, {', '.join(parameters)}")
-            if not isinstance(value, Real) or not np.isfinite(value) or value <= 0.0:
+            if not isinstance(value, Real) or not np.isfinite(float(value)) or float(value) <= 0.0:
                 raise ValueError(f"a patient's {name} must be a positive number, not {value!r}")
             row[parameters.index(name)] = value
         return row, len(table)

@@ -47,6 +47,7 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.outcomes = task.model.outcomes  # info["outcome"] holds numbers of this table; 0: the episode goes on
         self.batch = Batch(task.model, task.view, self.num_envs, task.settings, mode=MODES[autoreset_mode], threads=int(threads))
+        self.batch.keep_final_state = task.expose_state
         self._write_actions = batch_writer(task.action_space, self.num_envs)
         self._seeded = False
         self._waiting = np.ones(self.num_envs, dtype=np.bool_)  # which cannot be stepped: only reset() begins their episode
@@ -135,7 +136,7 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
             ended = terminated | truncated
             if ended.any():
                 info["final_obs"], info["_final_obs"] = batch.final_obs.copy(), ended
-                info["final_info"], info["_final_info"] = self._info(out.copy()), ended
+                info["final_info"], info["_final_info"] = self._info(out.copy(), batch.final_state), ended
         return batch.obs.copy(), out[k.REWARD], terminated, truncated, info
 
     def step_running(self, actions: Any) -> npt.NDArray[np.bool_]:
@@ -153,8 +154,8 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         self._waiting |= ended
         return np.asarray(ended)
 
-    def _info(self, out: npt.NDArray[np.float64]) -> dict[str, Any]:
-        """Return the infos as arrays over environments; rows of ``out`` are handed over, not copied."""
+    def _info(self, out: npt.NDArray[np.float64], state: npt.NDArray[np.float64] | None = None) -> dict[str, Any]:
+        """Return the infos as arrays over environments; rows of ``out`` (and ``state``, default: now) are handed over, not copied."""
         batch = self.batch
         first_cost = k.FIRST_TERM + len(batch.term_names)
         first_measure = first_cost + len(batch.cost_names)
@@ -166,9 +167,17 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
             "outcome_time_h": out[k.TIME_H],
         }
         if self.task.expose_state:
-            info["state"] = dict(zip(field_names(self.task.model.state), batch.record("state"), strict=True))
+            shown = batch.record("state") if state is None else state
+            info["state"] = dict(zip(field_names(self.task.model.state), shown, strict=True))
             info["state"].update(zip(batch.measure_names, out[first_measure:], strict=True))
         return info
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_write_actions"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._write_actions = batch_writer(self.task.action_space, self.num_envs)
 
     def provenance(self) -> list[Provenance]:
         """Return every parameter with its value, unit and source."""

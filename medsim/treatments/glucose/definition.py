@@ -109,7 +109,11 @@ GLUCOSE = Model(
     recruit=population.recruit,
     control=control,
     interval=meals.minute,
-    interval_changes=("clock", "plate", "watch"),
+    changes={
+        "control": ("clock", "pump", "schedule", "plate", "watch"),
+        "interval": ("clock", "plate", "watch"),
+        "judge": ("word", "sensor", "watch"),
+    },
     derivative=physiology.derivative,
     sense=sense,
     judge=objective.judge,

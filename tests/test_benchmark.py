@@ -1,0 +1,181 @@
+"""Benchmarks: jobs named by what decides them, records that are valid, engines that agree, and going on after a stop."""
+
+import argparse
+import json
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("stable_baselines3")
+pytest.importorskip("sb3_contrib")
+
+from medsim_agents import run_suite
+from medsim_agents.benchmark import Job, jobs_of, jobs_to_run, run_job
+from medsim_agents.leaderboard import leaderboard, load_records
+from medsim_agents.suites import SUITES, Agent, Board, Suite, suite
+from medsim_agents.verbs import verbs
+
+ENV = "medsim/Glucose-v0"
+PPO = Agent(algorithm="ppo", seeds=(0, 1), changes={"steps": 512, "n_envs": 8, "n_steps": 32, "batch_size": 128, "net_arch": [8]})
+DQN = Agent(algorithm="dqn", seeds=(0,), changes={"steps": 300, "n_envs": 4, "learning_starts": 100, "net_arch": [8]})
+BOARD = Board(env=ENV, agents=(PPO, DQN), references=("random", "basal-bolus"), patients=8, curve_points=2, validation_patients=8)
+TINY = Suite(name="tiny", purpose="tests", boards=(BOARD,))
+
+
+@pytest.fixture(scope="module")
+def serial_results(tmp_path_factory):
+    return run_suite(TINY, tmp_path_factory.mktemp("serial"), engine="serial")
+
+
+def without_time_and_machine(record):
+    """What must not depend on how and where a job was run."""
+    kept = {name: value for name, value in record.items() if name not in ("time", "hardware")}
+    kept["learning_curve"] = [{name: value for name, value in point.items() if name != "wall_s"} for point in record["learning_curve"]]
+    return kept
+
+
+# Jobs
+
+
+def test_a_suite_has_each_reference_once_and_each_agent_once_a_seed():
+    jobs = jobs_of(TINY)
+    assert sorted((job.policy, job.kind, job.seed) for job in jobs) == [
+        ("basal-bolus", "reference", 0), ("dqn", "agent", 0), ("ppo", "agent", 0), ("ppo", "agent", 1), ("random", "reference", 0),
+    ]  # fmt: skip
+    assert len({job.id for job in jobs}) == 5
+
+
+def test_an_id_changes_with_whatever_decides_the_result():
+    job = next(job for job in jobs_of(TINY) if job.policy == "ppo")
+    others = [
+        replace(job, seed=5),
+        replace(job, steps=513),
+        replace(job, settings={"days": 7}),
+        replace(job, hyperparameters={**job.hyperparameters, "gamma": 0.5}),
+        replace(job, evaluation={**job.evaluation, "patients": 9}),
+        replace(job, suite="other"),
+    ]
+    assert len({job.id, *(other.id for other in others)}) == 7
+    assert replace(job, hyperparameters=dict(reversed(job.hyperparameters.items()))).id == job.id
+
+
+def test_the_suites_on_offer_can_be_planned():
+    for one in SUITES:
+        assert all(isinstance(job, Job) for job in jobs_of(one))
+    quick = jobs_of(suite("quick"))
+    assert {job.policy for job in quick} >= {"ppo", "dqn", "random", "no-insulin", "fixed-basal", "basal-bolus", "pid-ifb", "clairvoyant"}
+    assert [sum(job.policy == name for job in quick) for name in ("ppo", "dqn")] == [3, 3]
+
+
+def test_what_does_not_exist_is_refused_by_name():
+    with pytest.raises(ValueError, match="no suite is called 'quik'; there are quick"):
+        run_suite("quik")
+    with pytest.raises(ValueError, match="no engine is called 'slurm'; there are serial, process"):
+        run_suite(TINY, engine="slurm")
+    with pytest.raises(ValueError, match="workers must be 1 or more, not 0"):
+        run_suite(TINY, workers=0)
+    with pytest.raises(ValueError, match="no reference policy is called 'nobody'"):
+        jobs_of(replace(TINY, boards=(replace(BOARD, references=("nobody",)),)))
+
+
+# Results
+
+
+def test_records_are_valid_and_named_after_their_jobs(serial_results):
+    records = load_records(serial_results)  # validates each
+    assert {record["job"]["id"] for record in records} == {job.id for job in jobs_of(TINY)}
+    assert {record["role"] for record in records} == {"floor", "protocol", "agent"}
+    for record in records:
+        assert record["command"] == f"medsim benchmark run tiny --only {record['job']['id']}"
+        assert [point["step"] for point in record["learning_curve"]] == ([] if record["job"]["kind"] == "reference" else
+                                                                       [0, 256, 512] if record["job"]["policy"] == "ppo" else [0, 152, 300])  # fmt: skip
+    assert len(leaderboard(records, repetitions=50)) == 4
+
+
+def test_a_record_says_all_that_its_id_is_made_of(serial_results):
+    for record in load_records(serial_results):
+        fields = {name: value for name, value in record["job"].items() if name != "id"}
+        assert Job(**fields).id == record["job"]["id"]
+
+
+def test_engines_give_the_same_results(serial_results, tmp_path):
+    side_by_side = run_suite(TINY, tmp_path, engine="process", workers=2)
+    one, other = load_records(serial_results), load_records(side_by_side)
+    assert [without_time_and_machine(record) for record in one] == [without_time_and_machine(record) for record in other]
+
+
+def test_a_job_whose_record_is_there_is_not_run_again(serial_results):
+    before = {path.name: path.stat().st_mtime_ns for path in serial_results.glob("*.json")}
+    run_suite(TINY, serial_results, engine="serial")
+    assert {path.name: path.stat().st_mtime_ns for path in serial_results.glob("*.json")} == before
+
+
+def test_one_job_can_be_run_again_and_gives_the_same(serial_results):
+    for job in (job for job in jobs_of(TINY) if job.policy in ("dqn", "random")):
+        path = serial_results / f"{job.id}.json"
+        before, written = json.loads(path.read_text()), path.stat().st_mtime_ns
+        run_suite(TINY, serial_results, engine="serial", only=job.id)
+        assert path.stat().st_mtime_ns > written
+        assert without_time_and_machine(json.loads(path.read_text())) == without_time_and_machine(before)
+    with pytest.raises(ValueError, match=r"suite tiny has no job '0000'; it has .*\(ppo, seed 1\)"):
+        jobs_to_run(TINY, serial_results, "0000")
+
+
+def test_a_stopped_suite_goes_on_where_it_stopped(serial_results, tmp_path):
+    class Broken(RuntimeError):
+        pass
+
+    calls = []
+
+    def stop(work):
+        calls.append(work)
+        if len(calls) == 30:
+            raise Broken
+
+    with pytest.raises(Broken):
+        run_suite(TINY, tmp_path, engine="serial", progress=stop)
+    left = jobs_to_run(TINY, tmp_path)
+    run_suite(TINY, tmp_path, engine="serial")
+    assert 0 < len(left) <= 5
+    assert [without_time_and_machine(record) for record in load_records(tmp_path)] == [
+        without_time_and_machine(record) for record in load_records(serial_results)
+    ]
+
+
+def test_an_agent_that_needs_other_actions_stands_on_the_same_board(tmp_path):
+    sac = Agent(algorithm="sac", seeds=(0,), changes={"steps": 200, "n_envs": 4, "learning_starts": 100, "net_arch": [8]})
+    jobs = jobs_of(replace(TINY, boards=(replace(BOARD, agents=(sac,)),)))
+    agent = next(job for job in jobs if job.kind == "agent")
+    assert agent.settings == {}
+    assert agent.hyperparameters["options"] == {"action": "continuous"}
+    record = run_job(agent, tmp_path)
+    assert record["role"] == "agent"
+
+
+# The verb
+
+
+def benchmark(*words):
+    verb = next(one for one in verbs() if one.name == "benchmark")
+    parser = argparse.ArgumentParser()
+    verb.configure(parser)
+    return verb.run(parser.parse_args(words))
+
+
+def test_medsim_benchmark_runs_prints_and_writes_a_page(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("medsim_agents.suites.SUITES", (replace(TINY, boards=(replace(BOARD, agents=()),)),))
+    assert benchmark("run", "tiny", "--engine", "serial", "--out", str(tmp_path)) == 0
+    said = capsys.readouterr()
+    assert "basal-bolus" in said.out
+    assert str(tmp_path / "site" / "index.html") in said.out
+    assert "basal-bolus" in (tmp_path / "site" / "index.html").read_text()
+    assert benchmark("table", "tiny", "--out", str(tmp_path), "--json") == 0
+    assert {row["policy"] for row in json.loads(capsys.readouterr().out)["rows"]} == {"random", "basal-bolus"}
+    assert benchmark("page", "--out", str(tmp_path)) == 0
+
+
+def test_a_table_of_nothing_says_what_to_run_first(tmp_path):
+    with pytest.raises(ValueError, match="run medsim benchmark run quick first"):
+        benchmark("table", "quick", "--out", str(tmp_path))
+    with pytest.raises(ValueError, match="say which suite to run"):
+        benchmark("run", "--out", str(tmp_path))
