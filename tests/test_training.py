@@ -113,7 +113,7 @@ def test_wrong_options_and_settings_are_refused_by_name():
         plan_training(ENV, "ppo", options={"dayz": 7})
     with pytest.raises(ValueError, match="unknown setting 'learning_rat'"):
         plan_training(ENV, "ppo", learning_rat=1e-3)
-    with pytest.raises(ValueError, match="n_steps must be int, not 1.5"):
+    with pytest.raises(ValueError, match=r"n_steps must be int, not 1\.5"):
         plan_training(ENV, "ppo", n_steps=1.5)
     with pytest.raises(ValueError, match="steps must be 1 or more, not 0"):
         plan_training(ENV, "ppo", steps=0)

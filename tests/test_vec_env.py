@@ -178,7 +178,7 @@ def test_a_wrong_action_is_refused_by_name_and_nothing_has_happened():
     assert np.array_equal(env.step(np.full(8, 1))[0], twin.step(np.full(8, 1))[0])
     doses = make_vec_env(ENV, 8, seed=0, action="continuous")
     doses.reset()
-    with pytest.raises(ValueError, match="nan of environment 0|nan.*environment 0"):
+    with pytest.raises(ValueError, match=r"nan.* of environment 0"):
         doses.step(np.full((8, 1), np.nan))
 
 

@@ -76,7 +76,9 @@ class Algorithm:
 
 
 ALGORITHMS = (
-    Algorithm(name="ppo", where="stable_baselines3:PPO", settings=PROXIMAL, discrete=True, continuous=True, on_policy=True, adam_epsilon=1e-5),
+    Algorithm(
+        name="ppo", where="stable_baselines3:PPO", settings=PROXIMAL, discrete=True, continuous=True, on_policy=True, adam_epsilon=1e-5
+    ),
     Algorithm(
         name="a2c",
         where="stable_baselines3:A2C",
@@ -86,9 +88,17 @@ ALGORITHMS = (
         on_policy=True,
         adam_epsilon=1e-5,
     ),
-    Algorithm(name="dqn", where="stable_baselines3:DQN", settings=VALUES, discrete=True, continuous=False, on_policy=False, adam_epsilon=1e-8),
     Algorithm(
-        name="sac", where="stable_baselines3:SAC", settings={**OFF_POLICY, **ENTROPY}, discrete=False, continuous=True, on_policy=False, adam_epsilon=1e-8
+        name="dqn", where="stable_baselines3:DQN", settings=VALUES, discrete=True, continuous=False, on_policy=False, adam_epsilon=1e-8
+    ),
+    Algorithm(
+        name="sac",
+        where="stable_baselines3:SAC",
+        settings={**OFF_POLICY, **ENTROPY},
+        discrete=False,
+        continuous=True,
+        on_policy=False,
+        adam_epsilon=1e-8,
     ),
     Algorithm(
         name="td3",

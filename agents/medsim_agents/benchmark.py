@@ -219,7 +219,8 @@ def jobs_to_run(chosen: Suite, folder: Path, only: str | None = None) -> list[Jo
     return asked
 
 
-JUDGING_WORK, SEARCHING_WORK = 20_000, 1_000_000  # measured: a judgement lasts about as long as this many training steps; a ceiling searches
+JUDGING_WORK = 20_000  # measured: judging a policy takes about as long as this many steps of training
+SEARCHING_WORK = 1_000_000  # and a ceiling that searches the simulator takes this long
 
 
 def judging_work(job: Job) -> int:

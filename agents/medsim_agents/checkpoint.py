@@ -77,7 +77,8 @@ def restore_model(content: dict[str, Any], algorithm_class: Any, env: Any) -> An
 
 
 def _arrays(buffer: Any) -> dict[str, Any]:
-    return {name: value for name, value in vars(buffer).items() if isinstance(value, np.ndarray) and value.shape[:1] == (buffer.buffer_size,)}
+    arrays = {name: value for name, value in vars(buffer).items() if isinstance(value, np.ndarray)}
+    return {name: array for name, array in arrays.items() if array.shape[:1] == (buffer.buffer_size,)}
 
 
 def _filled(buffer: Any) -> dict[str, Any]:

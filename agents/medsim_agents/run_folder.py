@@ -97,9 +97,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 def read_curve(folder: Path) -> list[dict[str, float]]:
     """Return the learning curve of a run folder, as a leaderboard's record holds it."""
     with (folder / CURVE).open(encoding="utf-8", newline="") as file:
-        return [
-            {name: int(row[name]) if name == "step" else float(row[name]) for name in CURVE_COLUMNS} for row in csv.DictReader(file)
-        ]
+        return [{name: int(row[name]) if name == "step" else float(row[name]) for name in CURVE_COLUMNS} for row in csv.DictReader(file)]
 
 
 def training_command(training: Any, folder: Path) -> str:
@@ -115,8 +113,8 @@ def training_command(training: Any, folder: Path) -> str:
 
 def difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
     """Return in words where two plans differ."""
-    names = sorted(set(theirs) | set(ours))
-    return "; ".join(f"{name}: {theirs.get(name)!r} there, {ours.get(name)!r} asked for" for name in names if theirs.get(name) != ours.get(name))
+    names = [name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)]
+    return "; ".join(f"{name}: {theirs.get(name)!r} there, {ours.get(name)!r} asked for" for name in names)
 
 
 def now() -> str:

@@ -169,7 +169,8 @@ class MedsimVecEnv(VecEnv):
             return [getattr(self, attr_name) for _ in chosen]
         if attr_name == MASKS and self.has_masks:
             return [lambda row=row: self._masks()[row] for row in chosen]
-        raise AttributeError(f"environments of {self.task.id} have no attribute {attr_name!r}; there are {', '.join((*SHARED, *self._labels))}")
+        there_are = ", ".join((*SHARED, *self._labels))
+        raise AttributeError(f"environments of {self.task.id} have no attribute {attr_name!r}; there are {there_are}")
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
         """Give environments a label of their own, for ``get_attr``; it changes nothing in the simulation.

@@ -64,8 +64,8 @@ def run_train(args: argparse.Namespace) -> int:
     from medsim_agents.run_folder import read_curve, read_run
     from medsim_agents.training import default_folder, plan_training, train
 
-    given = {**parse_settings(args.set), **{name: value for name, value in (("steps", args.steps), ("n_envs", args.envs)) if value is not None}}
-    changes, options = sort_settings(args.algo, given)
+    named = {name: value for name, value in (("steps", args.steps), ("n_envs", args.envs)) if value is not None}
+    changes, options = sort_settings(args.algo, {**parse_settings(args.set), **named})
     training = plan_training(args.env, args.algo, seed=args.seed, options=options, **changes)
     folder = args.out or default_folder(training)
     try:
@@ -147,7 +147,8 @@ def run_jobs(args: argparse.Namespace) -> int:
         return 130
     print_table(args, args.suite)
     page = write_board(args, None)
-    print(f"{len(jobs)} jobs in {time.monotonic() - began:.0f} s; results {folder}, page {page}", file=sys.stderr if args.json else sys.stdout)
+    summary = f"{len(jobs)} jobs in {time.monotonic() - began:.0f} s; results {folder}, page {page}"
+    print(summary, file=sys.stderr if args.json else sys.stdout)
     return 0
 
 
@@ -163,7 +164,8 @@ def records_of(out: Path, suite_name: str | None) -> list[Any]:
     folders = [place / suite_name] if suite_name else sorted(path for path in place.glob("*") if path.is_dir())
     records = [record for folder in folders if folder.is_dir() for record in load_records(folder)]
     if not records:
-        raise ValueError(f"no results in {place / suite_name if suite_name else place}: run medsim benchmark run {suite_name or 'quick'} first")
+        where = place / suite_name if suite_name else place
+        raise ValueError(f"no results in {where}: run medsim benchmark run {suite_name or 'quick'} first")
     return records
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from medsim_agents.provenance import commit, hardware, versions
 
 from benchmarks.speed.groups import GROUPS
-from benchmarks.speed.measures import Found, Plan, Verdict, verdicts
+from benchmarks.speed.measures import MEASURES, Found, Plan, Verdict, verdicts
 from benchmarks.speed.peer import HOW_TO
 from benchmarks.speed.plots import pictures
 from benchmarks.speed.report import as_data, json_bytes, page, row, write_whole
@@ -59,9 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
         plan = Plan(quick=options.quick, peer_python=options.peer_python, folder=Path(built))
         table, found, skipped = measured(plan, options.only)
     load["after"] = load_average()
-    about = described(options, load)
-    data = as_data(about, table, found, skipped)
-    write_whole(out, {"RESULTS.md": page(about, table, skipped).encode(), **pictures(data), "results.json": json_bytes(data)})
+    data = as_data(described(options, load), table, found, skipped)
+    plots = pictures(data)
+    write_whole(out, {**plots, "RESULTS.md": page(data, table, plots).encode(), "results.json": json_bytes(data)})
     if options.json:
         sys.stdout.write(json_bytes(data).decode())
     else:
@@ -85,6 +85,7 @@ def measured(plan: Plan, only: list[str] | None) -> tuple[list[Verdict], dict[st
             print(f"{group.name}: skipped: {reason}", file=sys.stderr)
             skipped[group.name] = reason
         table += verdicts(group.name, found.get(group.name), reason)
+    table.sort(key=lambda verdict: MEASURES.index(verdict.measure))
     return table, found, skipped
 
 

@@ -12,13 +12,13 @@ PATIENT = "adult#001"
 
 
 def measure(plan: Plan) -> Found:
-    """Time both of simglucose's, one patient of ours and a batch of ours, in turn."""
+    """Time a day of both of simglucose's, days of one patient of ours and a day of a batch, in turn."""
     assert plan.peer_python is not None
     with Peer(plan.peer_python, PATIENT) as peer:
-        shipped, plain = plan.scaled(60, 4), plan.scaled(240, 12)
+        day = plan.scaled(DAY_IN_STEPS[True], 6)
         works = {
-            "simglucose as shipped": Work(units=shipped, run=lambda: peer.step("shipped", shipped)),
-            "simglucose, plain attributes": Work(units=plain, run=lambda: peer.step("plain", plain)),
+            "simglucose as shipped": Work(units=day, run=lambda: peer.day("shipped", day)),
+            "simglucose, plain attributes": Work(units=day, run=lambda: peer.day("plain", day)),
             "medsim, gym.make": single_work(plan.scaled(20, 1), **COMPAT),
             "medsim, batch of 1,024": vector_work(plan.scaled(BATCH, 64), plan.scaled(DAY_IN_STEPS[True] + 1, 5), **COMPAT),
         }

@@ -1,6 +1,7 @@
 """How the cost of a step grows: with the batch, with the length of an episode."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 from medsim.core.batch import Batch
@@ -28,18 +29,17 @@ def in_tiles(batch: Batch) -> None:
     )
 
 
-def kernel_work(n: int, env_steps: int, kernel: object, **options: str) -> Work:
-    """Return the work of stepping n patients by one kernel, within the episodes' day."""
+def kernel_work(n: int, env_steps: int, step: Callable[[Batch], None], **options: str) -> Work:
+    """Return the work of stepping n patients by one kernel, in episodes that do not end."""
     batch = bare_batch(n, **options)
-    steps, times = min(280, max(1, env_steps // n)), max(1, env_steps // (280 * n))
+    batch.settings[batch.model.settings._fields.index("horizon_steps")] = np.inf  # type: ignore[attr-defined]
+    steps = steps_for(n, env_steps)
+    return Work(units=n * steps, run=repeated(lambda: step(batch), steps), prepare=lambda: begin(batch))
 
-    def run() -> None:
-        for _ in range(times):
-            begin(batch)
-            for _ in range(steps):
-                kernel(batch)  # type: ignore[operator]
 
-    return Work(units=n * steps * times, run=run)
+def steps_for(n: int, env_steps: int) -> int:
+    """Return how often to step n patients: few steps of many, many of few."""
+    return min(2000, max(3, env_steps // n))
 
 
 def by_batch(plan: Plan) -> dict[str, dict[str, list[float]]]:
@@ -52,7 +52,7 @@ def by_batch(plan: Plan) -> dict[str, dict[str, list[float]]]:
     for n in small + large:
         works["in tiles", n] = kernel_work(n, env_steps, in_tiles)
         works["in tiles, fast", n] = kernel_work(n, env_steps, in_tiles, fidelity="fast")
-        works["gym.make_vec", n] = vector_work(n, min(280, max(1, env_steps // n)))
+        works["gym.make_vec", n] = vector_work(n, min(280, steps_for(n, env_steps)))
     timings = interleave({f"{name} {n}": work for (name, n), work in works.items()}, 2 if plan.quick else 5, "growth with the batch")
     lines: dict[str, dict[str, list[float]]] = {}
     for name, n in works:

@@ -34,6 +34,7 @@ class Peer:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True
         )
         self.versions = self._answer()
+        self.last_readings: dict[int, float] = {}  # at the end of so many steps
 
     def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -45,11 +46,11 @@ class Peer:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def step(self, which: str, steps: int) -> tuple[float, float]:
-        """Step the environment ``"shipped"`` or ``"plain"``; returns CPU and wall seconds.
+    def day(self, which: str, steps: int) -> tuple[float, float]:
+        """Step the environment ``"shipped"`` or ``"plain"`` from the start of its day; returns CPU and wall seconds.
 
         Raises:
-            RuntimeError: the simulated patient did not survive, or simglucose failed.
+            RuntimeError: simglucose failed, its patient did not survive, or the two environments disagree.
         """
         assert self.process.stdin is not None
         self.process.stdin.write(f"{which} {steps}\n")
@@ -57,6 +58,8 @@ class Peer:
         answer = self._answer()
         if answer["ended"]:
             raise RuntimeError(f"simglucose's episode ended, at {answer['cgm']} mg/dL: its steps no longer mean anything")
+        if self.last_readings.setdefault(steps, answer["cgm"]) != answer["cgm"]:
+            raise RuntimeError(f"{which} ended at {answer['cgm']} mg/dL, another run of the same day at {self.last_readings[steps]}")
         return answer["cpu_s"], answer["wall_s"]
 
     def __enter__(self) -> Self:

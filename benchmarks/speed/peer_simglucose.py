@@ -1,9 +1,9 @@
-"""Steps simglucose under its own interpreter, on orders from stdin: ``shipped 20`` or ``plain 200`` (steps) gives back its clocks as JSON.
+"""Steps simglucose under its own interpreter: each line ``shipped 480`` or ``plain 480`` (steps) on stdin gives its clocks as JSON.
 
-What is timed is ``simglucose.simulation.env.T1DSimEnv``, put together as its Gym wrapper does: a patient with a random start, the
-Dexcom sensor, the Insulet pump, the random meals. The wrapper itself, which only packs the action, does not run on current Gym.
-``plain`` is the same environment with its parameters held in plain attributes instead of a pandas Series, which the right-hand side
-of its differential equations looks up dozens of times.
+What is timed is ``simglucose.simulation.env.T1DSimEnv``, put together as simglucose's Gym wrapper does: a patient with a random start,
+the Dexcom sensor, the Insulet pump, random meals. The wrapper itself only packs the action; leaving it out favours simglucose.
+``plain`` is the same with its parameters held in plain attributes instead of a pandas Series, which the right-hand side of its
+differential equations looks up dozens of times. Each run begins the same day anew, so both must end at the same reading.
 """
 
 import json
@@ -21,6 +21,7 @@ from simglucose.simulation.env import T1DSimEnv
 from simglucose.simulation.scenario_gen import RandomScenario
 
 PMOL_PER_U = 6000.0
+PACKAGES = ("simglucose", "gym", "numpy", "pandas", "scipy")
 
 
 def make(name, plain):
@@ -35,19 +36,20 @@ def make(name, plain):
     return env, Action(basal=basal, bolus=0)
 
 
+def run(name, plain, steps):
+    env, action = make(name, plain)
+    cpu, wall = time.process_time(), time.perf_counter()
+    for _ in range(steps):
+        result = env.step(action)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return {"cpu_s": cpu, "wall_s": wall, "ended": bool(result.done), "cgm": float(result.observation.CGM)}
+
+
 def main():
-    name = sys.argv[1]
-    environments = {"shipped": make(name, plain=False), "plain": make(name, plain=True)}
-    packages = ("simglucose", "numpy", "pandas", "scipy")
-    print(json.dumps({"python": sys.version.split()[0], **{one: version(one) for one in packages}}), flush=True)
+    print(json.dumps({"python": sys.version.split()[0], **{one: version(one) for one in PACKAGES}}), flush=True)
     for line in sys.stdin:
         which, steps = line.split()
-        env, action = environments[which]
-        cpu, wall = time.process_time(), time.perf_counter()
-        for _ in range(int(steps)):
-            result = env.step(action)
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        print(json.dumps({"cpu_s": cpu, "wall_s": wall, "ended": bool(result.done), "cgm": float(result.observation.CGM)}), flush=True)
+        print(json.dumps(run(sys.argv[1], which == "plain", int(steps))), flush=True)
 
 
 if __name__ == "__main__":

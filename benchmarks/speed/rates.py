@@ -4,7 +4,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from benchmarks.speed.batches import GLUCOSE, SEED, own_basal_actions, vector_work
+from benchmarks.speed.batches import GLUCOSE, SEED, bare_batch, batch_work, own_basal_actions, vector_work
 from benchmarks.speed.measures import Found, Plan
 from benchmarks.speed.timing import Work, interleave
 
@@ -18,11 +18,13 @@ DAY_IN_STEPS = {True: 480, False: 288}  # with compat, without
 
 def measure_batches(plan: Plan) -> Found:
     """Time whole days and the step in which all episodes begin again."""
-    options = {"compat_rate": COMPAT, "compat_fast_rate": COMPAT | FAST, "default_rate": {}, "default_fast_rate": FAST}
+    n = plan.scaled(BATCH, 64)
     works = {}
-    for name, one in options.items():
-        steps = plan.scaled(DAY_IN_STEPS["compat" in one] + 1, 5)
-        works[name] = vector_work(plan.scaled(BATCH, 64), steps, **one)
+    for name, options in {"compat": COMPAT, "compat_fast": COMPAT | FAST, "default": {}, "default_fast": FAST}.items():
+        steps = plan.scaled(DAY_IN_STEPS["compat" in options] + 1, 5)
+        works[f"{name}_rate"] = vector_work(n, steps, **options)
+        if "compat" in options:
+            works[f"{name}_kernel_rate"] = batch_work(bare_batch(n, **options), steps)
     timings = interleave(works, plan.repeats, "rates of a batch")
     values = {name: [1.0 / seconds for seconds in timing.cpu] for name, timing in timings.items()}
     return Found(values=values, timings=timings)

@@ -3,14 +3,14 @@
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.measures import Found, Measure, Verdict
 from benchmarks.speed.timing import spread
 
-__all__ = ["as_data", "page", "write_whole"]
+__all__ = ["as_data", "json_bytes", "page", "row", "write_whole"]
 
 FIGURES = (
     ("competitors.png", "Time of one step of one patient, each figure the median of its rounds."),
@@ -41,29 +41,43 @@ def clocks_us(timing: Any) -> dict[str, Any]:
     return {clock: vars(spread([1e6 * seconds for seconds in getattr(timing, clock)])) for clock in ("cpu", "wall")}
 
 
-def page(about: Mapping[str, Any], verdicts: list[Verdict], skipped: Mapping[str, str]) -> str:
+def page(data: Mapping[str, Any], verdicts: list[Verdict], pictures: Collection[str]) -> str:
     """Return RESULTS.md."""
-    machine, load = about["machine"], about["load_average"]
+    load = data["load_average"]
     lines = [
         "# Speed",
         "",
-        f"Measured on {about['date']} by `{about['command']}`, commit `{about['commit']}`,",
-        f"on {machine['cpu']}, {machine['system']}; load average {load['before']:.2f} before, {load['after']:.2f} after.",
-        f"{', '.join(f'{name} {number}' for name, number in about['versions'].items())}.",
+        *(["**A smoke run: these figures mean nothing.**", ""] if data["quick"] else []),
+        f"Measured on {data['date']} by `{data['command']}`, commit `{data['commit']}`, on {data['machine']['cpu']},",
+        f"{data['machine']['system']}; load average {load['before']:.2f} before, {load['after']:.2f} after.",
+        f"Versions: {', '.join(f'{name} {version}' for name, version in data['versions'].items())}.",
         "",
         "CPU time, one thread, unless said. Competitors take turns, round after round; a figure is the median over the rounds, the",
-        "spread its quartiles. Ratios are taken round by round. Every line: `python -m benchmarks.speed --only GROUP`.",
+        "spread its quartiles. Ratios are taken round by round. Each command: `python -m benchmarks.speed` and what the line gives.",
         "",
-        "| measure | group | required | measured | spread | met |",
+        "| measure | required | measured | spread | met | command |",
         "|---|---|---|---|---|---|",
         *(row(verdict) for verdict in verdicts),
         "",
     ]
-    if skipped:
-        lines += ["Not measured:", "", *(f"- {group}: {reason}" for group, reason in skipped.items()), ""]
+    if data["skipped"]:
+        lines += ["Not measured:", "", *(f"- {group}: {reason}" for group, reason in data["skipped"].items()), ""]
     for name, caption in FIGURES:
-        lines += [f"![{caption}]({name})", "", caption, ""]
-    return "\n".join(lines).rstrip() + "\n"
+        if name in pictures:
+            lines += [f"![{caption}]({name})", "", caption, ""]
+    lines += ["## Times", "", "Of one step of one patient; of one start for `startup`.", "", *times(data["timings_us"])]
+    return "\n".join(lines) + "\n"
+
+
+def times(groups: Mapping[str, Any]) -> list[str]:
+    """Return a table of what every competitor took."""
+    lines = ["| group | competitor | CPU us | spread | wall us |", "|---|---|---|---|---|"]
+    for group, timings in groups.items():
+        for name, clocks in timings.items():
+            cpu, wall = clocks["cpu"], clocks["wall"]
+            spread_us = f"{number(cpu['q1'])} to {number(cpu['q3'])}"
+            lines.append(f"| {group} | {name} | {number(cpu['median'])} | {spread_us} | {number(wall['median'])} |")
+    return lines
 
 
 def row(verdict: Verdict) -> str:
@@ -74,7 +88,7 @@ def row(verdict: Verdict) -> str:
     else:
         met = {True: "yes", False: "**no**", None: ""}[verdict.met]
         cells = [f"{number(measured.median)} {measure.unit}", f"{number(measured.q1)} to {number(measured.q3)}", met]
-    return f"| {measure.what} | {measure.group} | {bound(measure)} | {' | '.join(cells)} |"
+    return f"| {measure.what} | {bound(measure)} | {' | '.join(cells)} | `--only {measure.group}` |"
 
 
 def bound(measure: Measure) -> str:
@@ -91,13 +105,13 @@ def number(value: float) -> str:
 
 
 def write_whole(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put files in a folder, each whole or not at all, the JSON last: where it stands, the others do too."""
+    """Put files in a folder, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in sorted(files, key=lambda name: name.endswith(".json")):
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".tmp", delete=False) as file:
-            file.write(files[name])
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, folder / name)
+    with tempfile.TemporaryDirectory(dir=folder) as aside:
+        for name, content in files.items():
+            (Path(aside) / name).write_bytes(content)
+        for name in files:
+            os.replace(Path(aside) / name, folder / name)
 
 
 def json_bytes(data: Mapping[str, Any]) -> bytes:

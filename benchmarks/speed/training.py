@@ -30,9 +30,8 @@ class Learner:
 
         torch.set_num_threads(1)
         self.env = env
-        self.ppo: PPO = PPO(
-            "MlpPolicy", env, n_steps=ROLLOUT_STEPS, batch_size=MINIBATCH, n_epochs=EPOCHS, seed=SEED, device="cpu", verbose=0
-        )
+        size = min(MINIBATCH, ROLLOUT_STEPS * env.num_envs)
+        self.ppo: PPO = PPO("MlpPolicy", env, n_steps=ROLLOUT_STEPS, batch_size=size, n_epochs=EPOCHS, seed=SEED, device="cpu")
         _, self.callback = self.ppo._setup_learn(total_timesteps=10**12)
 
     def collect(self) -> None:
