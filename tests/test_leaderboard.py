@@ -158,9 +158,7 @@ def test_figures_that_do_not_vary_have_intervals_of_no_width():
 
 
 def test_an_interval_reflects_seeds_as_well_as_patients():
-    [same_patients] = leaderboard(
-        [record(seed=k, normalised=[level] * 4) for k, level in enumerate((0.2, 0.5, 0.8))]
-    )
+    [same_patients] = leaderboard([record(seed=k, normalised=[level] * 4) for k, level in enumerate((0.2, 0.5, 0.8))])
     [same_seeds] = leaderboard([record(seed=k, normalised=[0.2, 0.4, 0.6, 0.8]) for k in range(3)])
     assert same_patients.score.high - same_patients.score.low > 0.3
     assert same_seeds.score.high - same_seeds.score.low > 0.2

@@ -103,19 +103,14 @@ def test_the_pareto_front_holds_who_is_not_beaten_in_both(rows):
     board = [row for row in rows if row.board == rows[0].board]
     front = pareto_front(board)
     for row in board:
-        beaten = any(
-            other.cost.value <= row.cost.value and other.mean_return.value > row.mean_return.value
-            for other in board
-        )
+        beaten = any(other.cost.value <= row.cost.value and other.mean_return.value > row.mean_return.value for other in board)
         assert (row in front) == (not beaten)
     assert all(one.mean_return.value < other.mean_return.value for one, other in pairwise(front))
 
 
 def test_the_text_table_lines_up_and_says_who_is_tied(rows):
     text = format_table(rows)
-    header, first = (
-        next(line for line in text.splitlines() if line.lstrip().startswith(start)) for start in ("rank", "1")
-    )
+    header, first = (next(line for line in text.splitlines() if line.lstrip().startswith(start)) for start in ("rank", "1"))
     assert "exact_optimum" in first
     assert "ceiling" in first
     assert header.index("policy") == first.index("exact_optimum")
@@ -205,9 +200,7 @@ def open_in_browser(tmp_path):
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no chromium on this machine: the page was not opened in a browser")
-    flags = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    )
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     flags += f" --disable-component-update --disable-sync --user-data-dir={tmp_path / 'profile'} --dump-dom"
 
     def document(address):
@@ -219,9 +212,7 @@ def open_in_browser(tmp_path):
 
 def first_column(document):
     """Policies of the first sortable table, top to bottom."""
-    table = document[
-        document.index('<table class="sortable"') : document.index("</table>", document.index("sortable"))
-    ]
+    table = document[document.index('<table class="sortable"') : document.index("</table>", document.index("sortable"))]
     return re.findall(r'<th scope="row" class="who" data-value="([^"]+)"', table)
 
 
@@ -244,9 +235,7 @@ PRESS = """<script>
 </script>"""
 
 
-def test_pressing_a_head_sorts_best_first_and_pressing_again_turns_it_round(
-    open_in_browser, page, rows, tmp_path
-):
+def test_pressing_a_head_sorts_best_first_and_pressing_again_turns_it_round(open_in_browser, page, rows, tmp_path):
     board = [row for row in rows if row.board == rows[0].board]
     pressed = tmp_path / "pressed.html"
     pressed.write_text(page.read_text().replace("</body>", f"{PRESS}</body>"))

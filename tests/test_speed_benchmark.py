@@ -1,6 +1,7 @@
 """The speed benchmark runs and writes its results, and the C kernel that it is compared with computes the same; no figure is judged."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from benchmarks.speed import c_kernel
 from benchmarks.speed.measures import MEASURES
+from benchmarks.speed.peer import HOW_TO, Peer
 from benchmarks.speed.shares import MORE_MINUTES, MORE_SUBSTEPS, PARTS, shares_of
 from benchmarks.speed.timing import Timing, Work, interleave, spread
 from medsim.core import kernels as k
 from medsim.core.batch import Batch
 from medsim.core.compile import jit_enabled
+from medsim.core.model import field_names
 from medsim.treatments.glucose.definition import GLUCOSE
 from medsim.treatments.glucose.environment import glucose_task, script_meals
 
@@ -35,40 +39,41 @@ def all_patients_through_a_day() -> Batch:
     return batch
 
 
+def states_of(block: Any) -> Any:
+    return block[:, : len(GLUCOSE.state.__annotations__) * k.WIDTH]  # stand first in a tile
+
+
+def drives_of(block: Any) -> Any:
+    return block[:, -len(GLUCOSE.drive.__annotations__) * k.WIDTH :]  # stand last
+
+
+def assert_same_bits_as_the_batch(integrate: c_kernel.Integrate, batch: Batch, minutes: int) -> None:
+    """Let the batch step, integrate the states that it had under the drives that it used, and compare."""
+    for _ in range(minutes):
+        copy = batch.block.copy()
+        batch.step()
+        batch.ids[:, k.ENDED] = 0
+        drives_of(copy)[...] = drives_of(batch.block)
+        integrate(copy, STEP_MIN, STEPS)
+        np.testing.assert_array_equal(states_of(copy), states_of(batch.block))
+
+
 @pytest.mark.parametrize("lanes", [4, 8, 16])
 def test_the_c_kernel_gives_the_same_bits_through_a_day_of_meals_for_all_patients(lanes: int, tmp_path: Path) -> None:
     reason = c_kernel.why_no_c_kernel() or (None if jit_enabled() else "MEDSIM_JIT=0: there is no tile kernel to compare with")
     if reason:
         pytest.skip(reason)
-    integrate = c_kernel.c_integrate(GLUCOSE, tmp_path, lanes)
     batch = all_patients_through_a_day()
-    drives = slice(-len(GLUCOSE.drive.__annotations__) * k.WIDTH, None)  # stand last in a tile
-    ate = np.zeros(batch.n, dtype=bool)
-    for _ in range(1440):
-        before = batch.block.copy()
-        batch.step()
-        batch.ids[:, k.ENDED] = 0
-        before[:, drives] = batch.block[:, drives]
-        integrate(before, STEP_MIN, STEPS)
-        states = len(GLUCOSE.state.__annotations__) * k.WIDTH
-        np.testing.assert_array_equal(before[:, :states], batch.block[:, :states])
-        ate |= batch.record("state")[0] > 0.0
-    assert ate.all()
+    assert_same_bits_as_the_batch(c_kernel.c_integrate(GLUCOSE, tmp_path, lanes), batch, 1440)
+    eaten_g = batch.record("memory")[field_names(GLUCOSE.memory).index("plate.eaten_g")]
+    assert (eaten_g > 0.0).all()
 
 
 def test_the_timed_tile_loop_is_the_batch_kernel() -> None:
     if not jit_enabled():
         pytest.skip("MEDSIM_JIT=0: there is no tile kernel")
     batch = all_patients_through_a_day()
-    integrate = c_kernel.batch_integrate(GLUCOSE, batch.view)
-    drives = slice(-len(GLUCOSE.drive.__annotations__) * k.WIDTH, None)
-    states = len(GLUCOSE.state.__annotations__) * k.WIDTH
-    for _ in range(450):
-        before = batch.block.copy()
-        batch.step()
-        before[:, drives] = batch.block[:, drives]
-        integrate(before, STEP_MIN, STEPS)
-        np.testing.assert_array_equal(before[:, :states], batch.block[:, :states])
+    assert_same_bits_as_the_batch(c_kernel.batch_integrate(GLUCOSE, batch.view), batch, 450)
 
 
 def test_competitors_take_turns_and_the_first_round_does_not_count() -> None:
@@ -96,6 +101,8 @@ def test_the_parts_of_a_step_are_recovered_from_times_that_are_made_of_them() ->
 @pytest.fixture(scope="module")
 def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The results' folder of ``--quick``, and what it printed with ``--json``."""
+    if not jit_enabled():
+        pytest.skip("MEDSIM_JIT=0: nothing to time")
     folder = tmp_path_factory.mktemp("speed")
     command = [sys.executable, "-m", "benchmarks.speed", "--quick", "--json", "--out", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
@@ -129,3 +136,12 @@ def test_the_results_say_what_they_hold_for(smoke_run: tuple[Path, dict[str, Any
     assert set(written) >= {"command", "date", "commit", "machine", "versions", "load_average"}
     assert written["command"] == "python -m benchmarks.speed --quick --json"
     assert {"python", "medsim", "numba", "numpy"} <= set(written["versions"])
+
+
+def test_simglucose_ends_a_day_at_the_same_reading_without_its_pandas_look_ups() -> None:
+    python = os.environ.get("MEDSIM_PEER_PYTHON")
+    if python is None:
+        pytest.skip(f"MEDSIM_PEER_PYTHON does not name an interpreter with simglucose: {HOW_TO}")
+    with Peer(Path(python), "adult#001") as peer:
+        peer.day("shipped", 480)
+        peer.day("plain", 480)  # raises if the reading differs

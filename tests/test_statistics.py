@@ -70,9 +70,7 @@ def test_point_estimates_equal_those_of_rliable(name):
 
 @pytest.mark.parametrize("name", GOLDENS["interval"])
 def test_interval_bounds_equal_those_of_rliable_but_for_the_luck_of_the_draw(name):
-    np.testing.assert_allclose(
-        OUR_INTERVALS[name](50_000), GOLDENS["interval"][name]["value"], rtol=0, atol=0.002
-    )
+    np.testing.assert_allclose(OUR_INTERVALS[name](50_000), GOLDENS["interval"][name]["value"], rtol=0, atol=0.002)
 
 
 # Definitions
@@ -108,9 +106,7 @@ def test_the_interquartile_mean_is_scipys_trimmed_mean(scores):
 
 @settings(max_examples=50, deadline=None)
 @given(score_matrices, st.integers(1, 6), st.randoms(use_true_random=False))
-def test_the_probability_of_improvement_is_mann_whitneys_u_and_its_two_sides_add_to_one(
-    scores, n_runs, random
-):
+def test_the_probability_of_improvement_is_mann_whitneys_u_and_its_two_sides_add_to_one(scores, n_runs, random):
     baseline = np.array([[random.choice(column) for column in scores.T] for _ in range(n_runs)])
     u = [mannwhitneyu(scores[:, k], baseline[:, k]).statistic for k in range(scores.shape[1])]
     expected = np.mean(u) / (len(scores) * n_runs)
@@ -128,12 +124,8 @@ def test_a_stack_of_matrices_gives_the_figure_of_each(statistic):
 
 
 def test_equal_seeds_give_equal_intervals_and_a_generator_moves_on():
-    assert (
-        stratified_bootstrap(X, repetitions=50, seed=3) == stratified_bootstrap(X, repetitions=50, seed=3)
-    ).all()
-    assert (
-        stratified_bootstrap(X, repetitions=50, seed=3) != stratified_bootstrap(X, repetitions=50, seed=4)
-    ).any()
+    assert (stratified_bootstrap(X, repetitions=50, seed=3) == stratified_bootstrap(X, repetitions=50, seed=3)).all()
+    assert (stratified_bootstrap(X, repetitions=50, seed=3) != stratified_bootstrap(X, repetitions=50, seed=4)).any()
     generator = np.random.default_rng(3)
     first, second = (paired_bootstrap([X, X], repetitions=50, seed=generator) for _ in range(2))
     assert (first == paired_bootstrap([X, X], repetitions=50, seed=np.random.default_rng(3))).all()
@@ -157,9 +149,7 @@ def test_the_stratified_bootstrap_never_mixes_tasks():
 def test_a_95_percent_interval_holds_the_true_mean_about_95_percent_of_the_time():
     rng = np.random.default_rng(0)
     experiments = rng.normal(3.0, 1.0, (300, 20, 4))
-    bounds = [
-        stratified_bootstrap_interval(x, mean, repetitions=300, seed=k) for k, x in enumerate(experiments)
-    ]
+    bounds = [stratified_bootstrap_interval(x, mean, repetitions=300, seed=k) for k, x in enumerate(experiments)]
     held = np.mean([low <= 3.0 <= high for low, high in bounds])
     assert 0.90 < held < 0.98
 
@@ -197,9 +187,7 @@ def test_the_paired_probability_of_improvement_knows_runs_from_patients():
 
 
 def test_a_profile_can_be_given_a_band():
-    low, high = stratified_bootstrap_interval(
-        X, lambda s: performance_profile(s, [0.5, 1.0]), repetitions=500
-    )
+    low, high = stratified_bootstrap_interval(X, lambda s: performance_profile(s, [0.5, 1.0]), repetitions=500)
     assert ((low <= performance_profile(X, [0.5, 1.0])) & (performance_profile(X, [0.5, 1.0]) <= high)).all()
 
 

@@ -11,13 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from medsim_agents.provenance import commit, hardware, versions
-
 from benchmarks.speed.groups import GROUPS
 from benchmarks.speed.measures import MEASURES, Found, Plan, Verdict, verdicts
 from benchmarks.speed.peer import HOW_TO
 from benchmarks.speed.plots import pictures
 from benchmarks.speed.report import as_data, json_bytes, page, row, write_whole
+from medsim_agents.provenance import commit, hardware, versions
 
 HERE = Path(__file__).parent
 ABOUT = f"""
@@ -44,7 +43,9 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke run in less than a minute: every step, figures that mean nothing")
     parser.add_argument("--only", nargs="+", metavar="GROUP", choices=[group.name for group in GROUPS], help="some groups alone")
     parser.add_argument("--peer-python", type=Path, metavar="PATH", help="interpreter of an environment that has simglucose")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where results go (default: benchmarks/speed, or a new one in a part run)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="for the results (default: benchmarks/speed; a new one if --quick or --only)"
+    )
     parser.add_argument("--json", action="store_true", help="print results.json on stdout")
     return parser.parse_args(arguments)
 

@@ -1,11 +1,10 @@
 """The batch kernel's integration against the same in strict SIMD C: dynamics alone on both sides, on the same block of patients."""
 
-from medsim.treatments.glucose.definition import GLUCOSE
-
 from benchmarks.speed.batches import bare_batch
 from benchmarks.speed.c_kernel import Integrate, batch_integrate, c_integrate
 from benchmarks.speed.measures import Found, Plan
 from benchmarks.speed.timing import Work, interleave, quotients
+from medsim.treatments.glucose.definition import GLUCOSE
 
 __all__ = ["measure"]
 

@@ -6,12 +6,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+
+from benchmarks.speed.timing import Work
 from medsim.core import kernels as k
 from medsim.core.batch import Batch
 from medsim.registry import make_task
 from medsim.treatments.glucose.model import PMOL_PER_U, Params
-
-from benchmarks.speed.timing import Work
 
 __all__ = ["GLUCOSE", "SEED", "bare_batch", "batch_work", "own_basal_actions", "vector_work"]
 

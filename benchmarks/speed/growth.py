@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from medsim.core.batch import Batch
 
 from benchmarks.speed.batches import bare_batch, begin, repeated, vector_work
 from benchmarks.speed.measures import Found, Plan
 from benchmarks.speed.timing import Work, interleave, spread
+from medsim.core.batch import Batch
 
 __all__ = ["measure"]
 
@@ -24,9 +24,7 @@ def one_by_one(batch: Batch) -> None:
 
 def in_tiles(batch: Batch) -> None:
     """Step a batch by the kernel that integrates 16 patients at a time."""
-    batch.kernels.step_tiles(
-        0, len(batch.block), batch.block, batch.ids, batch.settings, batch.actions, batch.obs, batch.out, batch.ends
-    )
+    batch.kernels.step_tiles(0, len(batch.block), batch.block, batch.ids, batch.settings, batch.actions, batch.obs, batch.out, batch.ends)
 
 
 def kernel_work(n: int, env_steps: int, step: Callable[[Batch], None], **options: str) -> Work:

@@ -92,7 +92,7 @@ def growth(found: Mapping[str, Any], gains: Mapping[str, Any]) -> "Figure":
     line = found["length"]
     length.plot(line["steps"], line["us"], "o-", ms=3, color=COLOURS[0])
     length.fill_between(line["steps"], line["q1"], line["q3"], color=COLOURS[0], alpha=0.2, lw=0)
-    length.set(xscale="log", xlabel="steps of 5 minutes since the start", ylabel="CPU us a step of one patient", ylim=(0, 2 * max(line["us"])))
+    length.set(xscale="log", xlabel="steps of 5 minutes since the start", ylim=(0, 2 * max(line["us"])))
     counts = [int(count) for count in gains]
     threads.plot(counts, counts, "--", color=COLOURS[4], label="as many times as threads")
     threads.plot(counts, [gain["median"] for gain in gains.values()], "o-", color=COLOURS[0], label="batch of 4,096")

@@ -50,7 +50,8 @@ def page(data: Mapping[str, Any], verdicts: list[Verdict], pictures: Collection[
         *(["**A smoke run: these figures mean nothing.**", ""] if data["quick"] else []),
         f"Measured on {data['date']} by `{data['command']}`, commit `{data['commit']}`, on {data['machine']['cpu']},",
         f"{data['machine']['system']}; load average {load['before']:.2f} before, {load['after']:.2f} after.",
-        f"Versions: {', '.join(f'{name} {version}' for name, version in data['versions'].items())}.",
+        f"Versions: {listed(data['versions'])}.",
+        *(f"{group} ran under {listed(more['versions'])}." for group, more in data["more"].items() if "versions" in more),
         "",
         "CPU time, one thread, unless said. Competitors take turns, round after round; a figure is the median over the rounds, the",
         "spread its quartiles. Ratios are taken round by round. Each command: `python -m benchmarks.speed` and what the line gives.",
@@ -67,6 +68,11 @@ def page(data: Mapping[str, Any], verdicts: list[Verdict], pictures: Collection[
             lines += [f"![{caption}]({name})", "", caption, ""]
     lines += ["## Times", "", "Of one step of one patient; of one start for `startup`.", "", *times(data["timings_us"])]
     return "\n".join(lines) + "\n"
+
+
+def listed(versions: Mapping[str, str]) -> str:
+    """Return versions as a line."""
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def times(groups: Mapping[str, Any]) -> list[str]:

@@ -9,13 +9,13 @@ adds is its time less the kernel's.
 from typing import Any
 
 import numpy as np
-from medsim.core import kernels as k
-from medsim.core.batch import Batch
 
 from benchmarks.speed.batches import bare_batch, begin, repeated, vector_work
 from benchmarks.speed.measures import Found, Plan
 from benchmarks.speed.rates import BATCH, COMPAT, DAY_IN_STEPS, FAST
 from benchmarks.speed.timing import Timing, Work, interleave, spread
+from medsim.core import kernels as k
+from medsim.core.batch import Batch
 
 __all__ = ["PARTS", "measure", "shares_of"]
 

@@ -3,12 +3,12 @@
 from typing import Any
 
 import numpy as np
-from medsim.core import kernels as k
 
 from benchmarks.speed.batches import GLUCOSE, SEED, bare_batch, batch_work, own_basal_actions, repeated, vector_work
 from benchmarks.speed.measures import Found, Plan
 from benchmarks.speed.rates import DAY_IN_STEPS
 from benchmarks.speed.timing import Work, interleave, quotients
+from medsim.core import kernels as k
 
 __all__ = ["measure", "sb3_work", "why_no_agents"]
 

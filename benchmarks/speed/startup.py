@@ -8,11 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from medsim.cli.progress import Progress
-
 from benchmarks.speed.batches import GLUCOSE
 from benchmarks.speed.measures import MEASURES, Found, Plan
 from benchmarks.speed.timing import Clocks, Timing
+from medsim.cli.progress import Progress
 
 __all__ = ["measure"]
 

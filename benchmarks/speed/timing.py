@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from medsim.cli.progress import Progress
 
 __all__ = ["Spread", "Timing", "Work", "interleave", "quotients", "spread"]

@@ -11,7 +11,6 @@ from benchmarks.speed.measures import Found, Plan
 from benchmarks.speed.timing import Work, interleave, quotients
 
 if TYPE_CHECKING:
-    from stable_baselines3 import PPO
     from stable_baselines3.common.vec_env import VecEnv
 
 __all__ = ["measure", "measure_share"]
@@ -31,7 +30,7 @@ class Learner:
         torch.set_num_threads(1)
         self.env = env
         size = min(MINIBATCH, ROLLOUT_STEPS * env.num_envs)
-        self.ppo: PPO = PPO("MlpPolicy", env, n_steps=ROLLOUT_STEPS, batch_size=size, n_epochs=EPOCHS, seed=SEED, device="cpu")
+        self.ppo = PPO("MlpPolicy", env, n_steps=ROLLOUT_STEPS, batch_size=size, n_epochs=EPOCHS, seed=SEED, device="cpu")
         _, self.callback = self.ppo._setup_learn(total_timesteps=10**12)
 
     def collect(self) -> None:
@@ -56,8 +55,9 @@ class Learner:
 
 def measure(plan: Plan) -> Found:
     """Time collection alone and whole iterations of PPO, with our environment and with as many single ones."""
-    from medsim_agents import make_vec_env
     from stable_baselines3.common.vec_env import DummyVecEnv
+
+    from medsim_agents import make_vec_env
 
     n, times = plan.scaled(256, 16), plan.scaled(3, 1)
     ours = Learner(make_vec_env(GLUCOSE, n, seed=SEED))
@@ -69,7 +69,8 @@ def measure(plan: Plan) -> Found:
         "training, DummyVecEnv": theirs.work(times, theirs.iterate),
     }
     timings = interleave(works, plan.repeats, "PPO")
-    values = {part: quotients(timings[f"{part}, DummyVecEnv"].cpu, timings[f"{part}, our VecEnv"].cpu) for part in ("collection", "training")}
+    dummy, own = "DummyVecEnv", "our VecEnv"
+    values = {part: quotients(timings[f"{part}, {dummy}"].cpu, timings[f"{part}, {own}"].cpu) for part in ("collection", "training")}
     return Found(values=values, timings=timings)
 
 

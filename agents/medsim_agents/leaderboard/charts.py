@@ -73,9 +73,7 @@ def interval_scale(rows: Sequence[Row]) -> Scale:
 
 def interval_axis(scale: Scale) -> str:
     """The numbers of the axis, for the column's head."""
-    marks = "".join(
-        f'<span style="left:{scale(v):.1f}%">{_tick(v)}</span>' for v in ticks(scale.low, scale.high)
-    )
+    marks = "".join(f'<span style="left:{scale(v):.1f}%">{_tick(v)}</span>' for v in ticks(scale.low, scale.high))
     return f'<span class="axis" aria-hidden="true">{marks}</span>'
 
 
@@ -158,9 +156,7 @@ def harm_against_return(rows: Sequence[Row]) -> str:
         parts.append(_point(row, x, y, names[row.policy], row in front))
     points = {row.policy: (x(row.cost.value), y(row.mean_return.value)) for row in [*front, *rows]}
     named = _labels(points, names, (x.start, y.end, x.end, y.start))
-    unnamed = [
-        f'<li><i class="swatch {names[p]}"></i>{escape(p)}</li>' for p in sorted(points.keys() - named.keys())
-    ]
+    unnamed = [f'<li><i class="swatch {names[p]}"></i>{escape(p)}</li>' for p in sorted(points.keys() - named.keys())]
     drawing = _svg([*parts, *named.values()], "Mean return against mean cost; up and left is better")
     return drawing + (f'<ul class="key">{"".join(unnamed)}</ul>' if unnamed else "")
 
@@ -181,9 +177,7 @@ def _point(row: Row, x: Scale, y: Scale, colour: str, on_front: bool) -> str:
     return f'<g class="point">{title}{whiskers}{ring}{mark}</g>'
 
 
-def _labels(
-    points: dict[str, tuple[float, float]], names: dict[str, str], inside: tuple[float, float, float, float]
-) -> dict[str, str]:
+def _labels(points: dict[str, tuple[float, float]], names: dict[str, str], inside: tuple[float, float, float, float]) -> dict[str, str]:
     """Names beside their points where there is room; the first come first, so the front keeps its names."""
     taken = [(px - 7, py - 7, px + 7, py + 7) for px, py in points.values()]
     left, top, right, bottom = inside
@@ -222,10 +216,7 @@ def _outcome_bar(row: Row, order: list[str]) -> str:
         f"{f'{share:.0%}' if share >= 0.12 else ''}</span>"
         for k, name, share in shares
     )
-    return (
-        f'<li><span class="who">{escape(row.policy)}</span>'
-        f'<span class="stack" role="img" aria-label="{said}">{pieces}</span></li>'
-    )
+    return f'<li><span class="who">{escape(row.policy)}</span><span class="stack" role="img" aria-label="{said}">{pieces}</span></li>'
 
 
 # Strokes
@@ -246,11 +237,7 @@ def _frame(x: Scale, y: Scale, x_title: str, y_title: str) -> list[str]:
 
 
 def _svg(parts: Iterable[str], said: str) -> str:
-    return (
-        f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{said}">'
-        + "".join(parts)
-        + "</svg>"
-    )
+    return f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{said}">' + "".join(parts) + "</svg>"
 
 
 def _line(names: str, start: tuple[float, float], end: tuple[float, float]) -> str:
@@ -272,9 +259,7 @@ def _reach(rows: Sequence[Row]) -> tuple[float, float]:
     return min(ends.values()) - margin, max(ends.values()) + margin
 
 
-def _padded(
-    values: Sequence[float], start: float, end: float, reach: tuple[float, float] = (-math.inf, math.inf)
-) -> Scale:
+def _padded(values: Sequence[float], start: float, end: float, reach: tuple[float, float] = (-math.inf, math.inf)) -> Scale:
     low, high = max(min(values), reach[0]), min(max(values), reach[1])
     margin = 0.06 * (high - low) or 0.5
     return Scale(low - margin, high + margin, start, end)

@@ -71,8 +71,7 @@ def _section(board: Board, rows: list[Row], name: str) -> str:
         ("How episodes ended", "Share of patients.", outcome_bars(rows)),
     ]
     cards = "\n".join(
-        f"<figure><figcaption><h3>{title}</h3><p>{said}</p></figcaption>{drawing}</figure>"
-        for title, said, drawing in figures
+        f"<figure><figcaption><h3>{title}</h3><p>{said}</p></figcaption>{drawing}</figure>" for title, said, drawing in figures
     )
     tables = [harm_table(rows)] if rows[0].costs else []
     tables += [metric_table(rows)] if rows[0].metrics else []

@@ -172,15 +172,11 @@ def _check_sums(record: Record, name: str) -> None:
     result, patients = record["result"], record["job"]["evaluation"]["patients"]
     counted = sum(result["outcomes"].values())
     if counted != patients:
-        _refuse(
-            f"{name}: result.outcomes", f"{counted} patients in all", f"{patients}, one outcome a patient"
-        )
+        _refuse(f"{name}: result.outcomes", f"{counted} patients in all", f"{patients}, one outcome a patient")
     for patient, total in enumerate(result["cost"]):
         parts = math.fsum(values[patient] for values in result["costs"].values())
         if not math.isclose(parts, total, rel_tol=1e-6, abs_tol=1e-9):
-            _refuse(
-                f"{name}: result.cost[{patient}]", f"{total}", f"{parts}, the sum of that patient's costs"
-            )
+            _refuse(f"{name}: result.cost[{patient}]", f"{total}", f"{parts}, the sum of that patient's costs")
 
 
 def _check_curve(record: Record, name: str) -> None:
@@ -194,9 +190,7 @@ def _check_curve(record: Record, name: str) -> None:
             "none, since a reference policy does not learn",
         )
     if record["job"]["kind"] == "reference" and record["role"] == "agent":
-        _refuse(
-            f"{name}: role", "'agent'", "floor, protocol, ceiling or reference, since job.kind is 'reference'"
-        )
+        _refuse(f"{name}: role", "'agent'", "floor, protocol, ceiling or reference, since job.kind is 'reference'")
 
 
 # What each field must be
@@ -288,17 +282,13 @@ _job = _fields(
     evaluation=_evaluation,
 )
 _record = _fields(
-    schema=_is(
-        lambda value: type(value) is int and value == SCHEMA, f"{SCHEMA}, the version this code reads"
-    ),
+    schema=_is(lambda value: type(value) is int and value == SCHEMA, f"{SCHEMA}, the version this code reads"),
     job=_job,
     role=_one_of("floor", "protocol", "ceiling", "reference", "agent"),
     command=_text,
     versions=_dictionary_of(_text),
     commit=_text,
-    hardware=_fields(
-        cpu=_text, cores=_at_least_one, gpu=_is(lambda v: v is None or isinstance(v, str), "a text or null")
-    ),
+    hardware=_fields(cpu=_text, cores=_at_least_one, gpu=_is(lambda v: v is None or isinstance(v, str), "a text or null")),
     time=_fields(wall_s=_amount, cpu_s=_amount, steps_per_s=_amount),
     learning_curve=_list_of(_fields(step=_count, return_mean=_number, cost_mean=_amount, wall_s=_amount)),
     result=_fields(

@@ -143,10 +143,7 @@ def leaderboard(records: Iterable[Record], *, repetitions: int = _REPETITIONS, s
         boards[_board(record)][record["job"]["policy"]].append(record)
     rows: list[Row] = []
     for board in sorted(boards, key=lambda b: (b.suite, b.env, b.settings != "{}", b)):
-        policies = {
-            name: sorted(group, key=lambda record: record["job"]["seed"])
-            for name, group in sorted(boards[board].items())
-        }
+        policies = {name: sorted(group, key=lambda record: record["job"]["seed"]) for name, group in sorted(boards[board].items())}
         _check_comparable(board, policies)
         rows += sorted(_rows(board, policies, repetitions, seed), key=lambda row: -row.score.value)
     return rows
@@ -257,9 +254,7 @@ def _estimate(value: FloatArray | float, interval: FloatArray) -> Estimate:
 def _bar(groups: list[list[Record]], scores: list[Estimate], role: Role) -> int | None:
     """Whom others are held against: the random policy if it has the role, else the best that has it."""
     candidates = [k for k, records in enumerate(groups) if records[0]["role"] == role]
-    return max(
-        candidates, key=lambda k: (groups[k][0]["job"]["policy"] == "random", scores[k].value), default=None
-    )
+    return max(candidates, key=lambda k: (groups[k][0]["job"]["policy"] == "random", scores[k].value), default=None)
 
 
 def _verdict(signs: NDArray[np.int8], row: int, bar: int | None) -> Verdict | None:
@@ -276,15 +271,11 @@ def _harm(signs: NDArray[np.int8], row: int, bar: int | None) -> Harm | None:
     return verdicts[int(signs[row, bar])]
 
 
-def _improvement(
-    groups: list[list[Record]], row: int, bar: int | None, repetitions: int, seed: int
-) -> Estimate | None:
+def _improvement(groups: list[list[Record]], row: int, bar: int | None, repetitions: int, seed: int) -> Estimate | None:
     if bar is None or row == bar:
         return None
     ours, theirs = (np.array([r["result"]["normalised"] for r in groups[k]], dtype=float) for k in (row, bar))
-    interval = probability_of_improvement_interval(
-        ours, theirs, paired=True, repetitions=repetitions, seed=seed
-    )
+    interval = probability_of_improvement_interval(ours, theirs, paired=True, repetitions=repetitions, seed=seed)
     return _estimate(probability_of_improvement(ours, theirs), interval)
 
 

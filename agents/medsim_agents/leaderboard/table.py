@@ -36,10 +36,7 @@ def format_table(rows: Sequence[Row]) -> str:
 
 def rows_as_json(rows: Sequence[Row]) -> str:
     """All that the rows hold, in six significant digits, as JSON: ``{"schema": 1, "rows": [...]}``."""
-    return (
-        json.dumps({"schema": 1, "rows": [_rounded(asdict(row)) for row in rows]}, indent=1, allow_nan=False)
-        + "\n"
-    )
+    return json.dumps({"schema": 1, "rows": [_rounded(asdict(row)) for row in rows]}, indent=1, allow_nan=False) + "\n"
 
 
 def board_title(board: Board) -> str:
