@@ -22,9 +22,10 @@ from medsim.policies import reference_policies
 from medsim_agents import checkpoint as checkpoints
 from medsim_agents import load_hyperparameters, load_policy, plan_training, train
 from medsim_agents.algorithms import ALGORITHMS, suited_options
-from medsim_agents.construction import TRANSLATED
+from medsim_agents.construction import TRANSLATED, load_model
 from medsim_agents.hyperparameters import parse_hyperparameters
 from medsim_agents.learning import TrainingInterrupted
+from medsim_agents.normalisation import ObservationScale
 from medsim_agents.policies import load
 from medsim_agents.run_folder import read_curve, read_run
 from medsim_agents.verbs import verbs
@@ -56,7 +57,7 @@ def quick(name, **changes):
 
 def weights(folder, name):
     """Every tensor of a finished run's networks."""
-    model = next(one for one in ALGORITHMS if one.name == name).load().load(folder / "model.zip", device="cpu")
+    model = load_model(name, folder / "model.zip")
     return {part: value.clone() for part, value in model.policy.state_dict().items()}
 
 
@@ -286,6 +287,11 @@ def test_a_loaded_policy_does_what_the_model_in_training_did(name, tmp_path):
     assert policy.options == ({"action": "continuous"} if name == "sac" else {})
     result = evaluate(ENV, policy, cohort="train", patients=8, seed=990_001)
     assert float(result.returns.mean()) == read_curve(folder)[-1]["return_mean"]
+
+
+def test_a_number_that_never_changed_in_training_is_held_at_its_mean():
+    scale = ObservationScale(mean=(0.0, 100.0), variance=(1e-9, 400.0), epsilon=1e-8, clip=10.0)
+    assert scale(np.array([[5.0, 120.0]])).tolist() == [[0.0, 1.0]]
 
 
 def test_only_run_folders_name_a_policy(tmp_path):

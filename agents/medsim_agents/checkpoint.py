@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from medsim_agents.construction import load_model
 from medsim_agents.normalisation import normaliser_state, restore_normaliser
 
 __all__ = ["Course", "read_checkpoint", "restore_model", "write_checkpoint"]
@@ -59,9 +60,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def restore_model(content: dict[str, Any], algorithm_class: Any, env: Any) -> Any:
+def restore_model(content: dict[str, Any], algorithm_name: str, env: Any) -> Any:
     """Return the model of a checkpoint, its environment, normaliser, replay buffer and random states put back."""
-    model = algorithm_class.load(io.BytesIO(content["model"]), env=env, device="cpu", force_reset=False)
+    model = load_model(algorithm_name, io.BytesIO(content["model"]), env)
     if content["memory"] is not None:
         model._last_lstm_states = content["memory"]
     if content["replay"] is not None:

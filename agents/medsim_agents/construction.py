@@ -1,6 +1,8 @@
 """From settings to what learns: the batch of patients, normalised, and the algorithm's model."""
 
+import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from medsim_agents.algorithms import Algorithm, algorithm
 from medsim_agents.hyperparameters import TRAINING
 from medsim_agents.vec_env import make_vec_env
 
-__all__ = ["build_environment", "build_model", "model_arguments"]
+__all__ = ["build_environment", "build_model", "load_model", "model_arguments"]
 
 OF_THE_POLICY = ("net_arch", "activation", "lstm_hidden_size", "n_quantiles")
 TRANSLATED = ("learning_rate", "learning_rate_final", "action_noise_sd", *OF_THE_POLICY)
@@ -37,6 +39,14 @@ def build_model(name: str, env: Any, seed: int, hyperparameters: Mapping[str, An
     """Return an untrained model of an algorithm on the CPU."""
     one = algorithm(name)
     return one.load()(one.policy, env, seed=seed, device="cpu", **model_arguments(one, hyperparameters, env.action_space))
+
+
+def load_model(name: str, file: Path | io.BytesIO, env: Any = None) -> Any:
+    """Return a saved model on the CPU: to go on training in ``env``, or, without one, to act only."""
+    one = algorithm(name)
+    # the class remembers the kind of its replay buffer, takes that for a choice of ours, and warns; and acting needs no buffer
+    changes: dict[str, Any] = {} if one.on_policy else {"replay_buffer_class": None, **({} if env is not None else {"buffer_size": 1})}
+    return one.load().load(file, env=env, device="cpu", force_reset=False, **changes)
 
 
 def model_arguments(one: Algorithm, hyperparameters: Mapping[str, Any], space: spaces.Space[Any]) -> dict[str, Any]:

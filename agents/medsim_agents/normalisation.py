@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,34 @@ import numpy.typing as npt
 __all__ = ["NormalisationState", "ObservationScale", "normaliser_state", "restore_normaliser", "scale_of"]
 
 NormalisationState = dict[str, Any]
+STEADY = 1e-6  # chosen: below this variance a number did not change (a running variance begins at 1 and counts that as 1e-4 of a sample)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservationScale:
-    """What training had learnt of the observations: each number's mean and variance, and where the normalised ones are cut."""
+    """What training had learnt of the observations: each number's mean and variance, and where the normalised ones are cut.
+
+    A number that never changed in training (the age of a reading where none is lost) is held at its mean: the network has learnt
+    nothing about it, and divided by a deviation of nearly zero the first change would drown all others.
+    """
 
     mean: tuple[float, ...]
     variance: tuple[float, ...]
     epsilon: float
     clip: float
 
+    @cached_property
+    def _mean(self) -> npt.NDArray[np.float64]:
+        return np.array(self.mean)
+
+    @cached_property
+    def _factor(self) -> npt.NDArray[np.float64]:
+        variance = np.array(self.variance)
+        return np.where(variance < STEADY, 0.0, 1.0 / np.sqrt(variance + self.epsilon))
+
     def __call__(self, observations: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return observations (n, k) normalised, as training saw them."""
-        scaled = (observations - np.array(self.mean)) / np.sqrt(np.array(self.variance) + self.epsilon)
+        scaled = (observations - self._mean) * self._factor
         return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
 
     def write(self, path: Path) -> None:

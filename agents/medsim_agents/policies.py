@@ -51,7 +51,7 @@ def load_policy(folder: str | Path) -> ModelPolicy:
     Raises:
         ValueError: the folder is no run folder, or its training has not finished.
     """
-    from medsim_agents.algorithms import algorithm
+    from medsim_agents.construction import load_model
 
     folder = Path(folder)
     if not (folder / RUN).is_file():
@@ -60,7 +60,7 @@ def load_policy(folder: str | Path) -> ModelPolicy:
     if run["status"] != COMPLETE:
         raise ValueError(f"the training in {folder} has not finished; go on with: {run['command']}")
     training = run["training"]
-    model = algorithm(training["algorithm"]).load().load(folder / MODEL, device="cpu")
+    model = load_model(training["algorithm"], folder / MODEL)
     scale = ObservationScale.read(folder / NORMALISATION) if (folder / NORMALISATION).is_file() else None
     options = {name: value for name, value in training["options"].items() if name != "cohort"}
     return ModelPolicy(training["algorithm"], model, scale, options)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medsim_agents.algorithms import algorithm, suited_options
+from medsim_agents.algorithms import suited_options
 from medsim_agents.hyperparameters import check_hyperparameters, load_hyperparameters
 
 __all__ = ["Training", "plan_training", "train"]
@@ -104,7 +104,7 @@ def prepare(training: Training, run: Any) -> tuple[Any, Any]:
     env = build_environment(training.env, training.seed, training.options, training.hyperparameters)
     if run.checkpoint.is_file():
         content = read_checkpoint(run.checkpoint)
-        return restore_model(content, algorithm(training.algorithm).load(), env), content["course"]
+        return restore_model(content, training.algorithm, env), content["course"]
     return build_model(training.algorithm, env, training.seed, training.hyperparameters), Course()
 
 
