@@ -35,7 +35,7 @@ ROOT = Path(__file__).parent.parent
 QUICK = {"validation_patients": 8, "curve_points": 3, "net_arch": [16, 16]}
 PPO = {"steps": 1536, "n_envs": 8, "n_steps": 32, "batch_size": 128, "n_epochs": 2, **QUICK}  # six rollouts
 OFF_POLICY = {"steps": 600, "n_envs": 4, "learning_starts": 100, "batch_size": 32, "buffer_size": 400, **QUICK}
-NAMES = [one.name for one in ALGORITHMS if not one.masks]
+NAMES = [one.name for one in ALGORITHMS]
 
 
 class Broken(RuntimeError):
@@ -97,11 +97,6 @@ def test_continuous_only_algorithms_choose_continuous_actions_and_refuse_discret
         assert suited_options(name, ENV) == {"action": "continuous"}
         with pytest.raises(ValueError, match=f"{name} cannot act in .* with discrete actions"):
             suited_options(name, ENV, {"action": "discrete"})
-
-
-def test_an_algorithm_for_masks_refuses_an_environment_without_them():
-    with pytest.raises(ValueError, match="maskable-ppo needs action masks"):
-        plan_training(ENV, "maskable-ppo")
 
 
 def test_training_on_the_test_patients_is_refused():

@@ -64,15 +64,17 @@ class Algorithm:
         except ImportError as error:
             raise ImportError(f"{self.name} needs {module.partition('.')[0]}: pip install 'medsim[agents]'") from error
 
+    def learning_arguments(self, env: Any) -> dict[str, Any]:
+        """Return what ``learn`` must be told: whether there are masks, where the algorithm can use them."""
+        return {"use_masking": env.has_attr("action_masks")} if self.masks else {}
+
     def refuse_unless_suited(self, task: Task) -> None:
         """Raise ValueError, by name, if the algorithm cannot act in a task."""
         space = task.action_space
         kind, works = ("discrete", self.discrete) if isinstance(space, spaces.Discrete) else ("continuous", self.continuous)
         if not works:
-            others = ", ".join(one.name for one in ALGORITHMS if (one.discrete if kind == "discrete" else one.continuous) and not one.masks)
+            others = ", ".join(one.name for one in ALGORITHMS if (one.discrete if kind == "discrete" else one.continuous))
             raise ValueError(f"{self.name} cannot act in {task.id} with {kind} actions ({space}); those that can are {others}")
-        if self.masks and getattr(task, "masks", None) is None:
-            raise ValueError(f"{self.name} needs action masks, which {task.id} does not have; use ppo")
 
 
 ALGORITHMS = (

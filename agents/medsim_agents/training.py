@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medsim_agents.algorithms import suited_options
+from medsim_agents.algorithms import algorithm, suited_options
 from medsim_agents.hyperparameters import check_hyperparameters, load_hyperparameters
 
 __all__ = ["Training", "plan_training", "train"]
@@ -90,7 +90,8 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
             progress(model.num_timesteps)
         looker = Looker(training, run, course, checkpoint_every_s, asked_to_stop, progress)
         remaining = training.hyperparameters["steps"] - model.num_timesteps
-        model.learn(max(remaining, 0), callback=looker, reset_num_timesteps=False, log_interval=None)
+        more = algorithm(training.algorithm).learning_arguments(model.env)
+        model.learn(max(remaining, 0), callback=looker, reset_num_timesteps=False, log_interval=None, **more)
         looker.look_for_the_last_time()
         run.finish(model, course)
     return run.path
