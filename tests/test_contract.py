@@ -137,6 +137,31 @@ def test_a_list_of_seeds_gives_each_environment_the_first_slot_of_its_own(env_id
     np.testing.assert_array_equal(observations, [env.reset(seed=seed)[0] for seed in seeds])
 
 
+@every_id
+def test_seeds_may_be_numpys_and_of_any_size(env_id: str) -> None:
+    env, batch = gym.make(env_id), gym.make_vec(env_id, num_envs=2)
+    np.testing.assert_array_equal(env.reset(seed=np.int64(7))[0], env.reset(seed=7)[0])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(batch.reset(seed=np.array([7, 8]))[0], batch.reset(seed=[7, 8])[0])  # type: ignore[arg-type]
+    starts = [env.reset(seed=seed)[0].tobytes() for seed in (0, 2**32, 2**63, 2**64, 2**90)]
+    assert len(set(starts)) == len(starts)
+
+
+@every_id
+def test_gymnasiums_own_vectorisation_gives_the_same_as_ours(env_id: str) -> None:
+    ours = gym.make_vec(env_id, num_envs=3, **HARSH[env_id])
+    theirs = gym.make_vec(env_id, num_envs=3, vectorization_mode="sync", **HARSH[env_id])
+    np.testing.assert_array_equal(ours.reset(seed=[1, 2, 3])[0], theirs.reset(seed=[1, 2, 3])[0])
+    for step in range(60):
+        actions = actions_at(ours.single_action_space, np.arange(3), step)
+        mine, other = ours.step(actions), theirs.step(actions)
+        for a, b in zip(mine[:4], other[:4], strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(mine[4]["cost"], other[4]["cost"])
+        for name in ("costs", "reward_terms"):
+            for key, values in mine[4][name].items():
+                np.testing.assert_array_equal(values, other[4][name][key], err_msg=key)
+
+
 # What an environment reports
 
 

@@ -47,15 +47,11 @@ def test_a_jit_switch_that_is_neither_0_nor_1_is_refused_by_name(run_python: Run
 # The cache
 
 
-@pytest.fixture(scope="module")
-def used(run_python: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[float]], str]:
-    """A copy of the package with a cache, after a first use: their folder, the course seen and what was said on stderr."""
-    folder = tmp_path_factory.mktemp("first_use")
-    shutil.copytree(PACKAGE, folder / "package" / "medsim", ignore=shutil.ignore_patterns("__pycache__"))
-    before = contents(folder / "package")
-    done = use(run_python, folder)
-    assert contents(folder / "package") == before, "using the package wrote into it: a read-only one would not work"
-    return folder, json.loads(done.stdout), done.stderr
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A folder with a copy of the package in ``package``."""
+    shutil.copytree(PACKAGE, tmp_path / "package" / "medsim", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -64,18 +60,6 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def use(run_python: Run, folder: Path, code: str = FIRST_USE, package: str = "package") -> subprocess.CompletedProcess[str]:
     return run_python(code, package_root=folder / package, MEDSIM_CACHE_DIR=str(folder / "cache"), PYTHONDONTWRITEBYTECODE="1")
-
-
-def test_a_first_use_says_that_it_compiles_and_a_second_process_does_not(
-    used: tuple[Path, list[list[float]], str], run_python: Run
-) -> None:
-    folder, course, said = used
-    lines = said.splitlines()
-    assert lines
-    assert all(line.startswith("medsim: compiling the glucose model") for line in lines)
-    again = use(run_python, folder)
-    assert again.stderr == ""
-    assert json.loads(again.stdout) == course
 
 
 EDITS = {  # what is changed: file, text, new text
@@ -99,26 +83,32 @@ def edited(folder: Path, edit: str) -> str:
     return name
 
 
-def test_an_edited_function_in_another_file_changes_the_course_although_the_cache_is_full(
-    used: tuple[Path, list[list[float]], str], run_python: Run
-) -> None:
-    folder, course, _ = used
-    name = edited(folder, "a constant of a function that the derivative calls")
-    changed = use(run_python, folder, package=name)
-    assert "compiling" in changed.stderr
-    assert json.loads(changed.stdout) != course
-    assert json.loads(use(run_python, folder).stdout) == course  # and the first is still there
+def test_kernels_are_compiled_at_their_first_use_once_and_again_only_after_an_edit(copied: Path, run_python: Run) -> None:
+    before = contents(copied / "package")
+    first = use(run_python, copied)
+    assert first.stderr
+    assert all(line.startswith("medsim: compiling the glucose model") for line in first.stderr.splitlines())
+    assert contents(copied / "package") == before, "using the package wrote into it: a read-only one would not work"
+    again = use(run_python, copied)
+    assert (again.stderr, again.stdout) == ("", first.stdout)
+
+    changed = use(run_python, copied, package=edited(copied, "a constant of a function that the derivative calls"))
+    assert "compiling" in changed.stderr  # although the file that was edited is not the one that the kernels stand in
+    assert json.loads(changed.stdout) != json.loads(first.stdout)
+    assert use(run_python, copied).stdout == first.stdout  # and the first is still there
 
 
-@pytest.mark.parametrize("edit", list(EDITS)[1:])
-def test_kernels_are_filed_apart_after_an_edit_of(edit: str, used: tuple[Path, list[list[float]], str], run_python: Run) -> None:
-    folder, _, _ = used
-    use(run_python, folder, BIND)
-    before = {path.name for path in (folder / "cache" / "kernels").glob("*.py")}
-    use(run_python, folder, BIND)
-    assert {path.name for path in (folder / "cache" / "kernels").glob("*.py")} == before
-    use(run_python, folder, BIND, edited(folder, edit))
-    assert {path.name for path in (folder / "cache" / "kernels").glob("*.py")} > before
+def test_kernels_are_filed_apart_after_an_edit_anywhere(copied: Path, run_python: Run) -> None:
+    def filed(package: str) -> set[str]:
+        use(run_python, copied, BIND, package)
+        return {path.name for path in (copied / "cache" / "kernels").glob("*.py")}
+
+    known = filed("package")
+    assert filed("package") == known
+    for edit in EDITS:
+        now = filed(edited(copied, edit))
+        assert len(now - known) == 1, edit
+        known = now
 
 
 def test_without_a_writable_home_kernels_are_kept_in_a_temporary_folder(run_python: Run, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class PatientEnv(gym.Env[Any, Any]):
                 seed = fresh_seed() if self._seed is None else self._seed
             batch.seed(seed, [int(slot or 0)])
             self._seed = seed
-            super().reset(seed=seed)
+            super().reset(seed=int(seed))
         batch.settings[:] = settings
         batch.table = self.task.model.patients()[1] if row is None else np.vstack([self.task.model.patients()[1], row])
         batch.ids[0, k.NAMED_ROW] = named
