@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -63,6 +63,18 @@ def actions_at(space: spaces.Space[Any], slots: Sequence[int] | np.ndarray, step
     if isinstance(space, spaces.Discrete):
         return np.asarray(draws[:, 0] * int(space.n), dtype=np.int64)
     return np.asarray(space.low + draws * (space.high - space.low), dtype=space.dtype)
+
+
+def arrays_in(value: Any, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Yield every array within tuples and dicts."""
+    if isinstance(value, np.ndarray):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from arrays_in(part, f"{name}/{key}")
+    elif isinstance(value, tuple):
+        for key, part in enumerate(value):
+            yield from arrays_in(part, f"{name}/{key}")
 
 
 class Course:

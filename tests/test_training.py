@@ -228,6 +228,19 @@ def test_an_interrupt_writes_a_checkpoint_and_says_that_the_same_command_goes_on
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_an_interrupt_in_the_last_rollout_is_not_forgotten(tmp_path):
+    training, made = quick("ppo"), []
+
+    def interrupt(count):
+        made.append(count)
+        if sum(made) == 1536:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(TrainingInterrupted, match="this training is complete"):
+        train(training, tmp_path, interrupt)
+    assert load_policy(tmp_path).name == "ppo"
+
+
 def test_a_killed_process_loses_nothing_but_the_time_since_its_checkpoint(tmp_path):
     training = quick("ppo", steps=200_000)
     code = (

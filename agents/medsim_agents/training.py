@@ -78,7 +78,7 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
         ValueError: the folder holds another training.
         TrainingInterrupted: it was told to stop; the same call goes on.
     """
-    from medsim_agents.learning import Looker, interruptible, single_threaded
+    from medsim_agents.learning import Looker, TrainingInterrupted, interruptible, single_threaded
     from medsim_agents.run_folder import RunFolder
 
     run = RunFolder(Path(folder), training)
@@ -94,6 +94,8 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
         model.learn(max(remaining, 0), callback=looker, reset_num_timesteps=False, log_interval=None, **more)
         looker.look_for_the_last_time()
         run.finish(model, course)
+        if asked_to_stop():
+            raise TrainingInterrupted("stopped after the last step: this training is complete")
     return run.path
 
 

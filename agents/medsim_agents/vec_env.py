@@ -57,7 +57,7 @@ class MedsimVecEnv(VecEnv):
         self.cost_names: tuple[str, ...] = tuple(self.batch.cost_names)
         self._labels: dict[str, list[Any]] = {}
         super().__init__(shell.num_envs, shell.single_observation_space, shell.single_action_space)
-        self._write_actions = batch_writer(shell.single_action_space, self.num_envs)
+        self._write_actions = batch_writer(self.task.action_space, self.num_envs)
         self._seed: int | None = None
         self._reset_options_given: dict[str, Any] = {}
         self._nothing: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]

@@ -71,7 +71,8 @@ def check_hyperparameters(settings: Mapping[str, Any], algorithm_name: str, wher
     for name, value in settings.items():
         if name not in allowed:
             raise ValueError(f"{where}: unknown setting {name!r}; allowed are {', '.join(sorted(allowed))}")
-        kinds = allowed[name] if isinstance(allowed[name], tuple) else (allowed[name],)
+        kind = allowed[name]
+        kinds = kind if isinstance(kind, tuple) else (kind,)
         right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
         if not right or (isinstance(value, float) and not math.isfinite(value)):
-            raise ValueError(f"{where}: {name} must be {' or '.join(kind.__name__ for kind in kinds)}, not {value!r}")
+            raise ValueError(f"{where}: {name} must be {' or '.join(one.__name__ for one in kinds)}, not {value!r}")
