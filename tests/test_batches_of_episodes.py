@@ -1,14 +1,31 @@
 """Batches of every environment across the ends of episodes: autoreset, named patients, wrappers, snapshots and copies."""
 
-HEAD
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatistics
+
+from medsim.registry import ENVIRONMENTS, make_task
+from tests.courses import HARSH, actions_at, arrays_in
+
+N = 11  # enough for the batch kernel, and not a whole tile of it
+every_id = pytest.mark.parametrize("env_id", [one.id for one in ENVIRONMENTS])
 
 
 # The end of an episode
 
 
-def loop_of_singles(env_id: str, seed: int) -> list[tuple[gym.Env[Any, Any], Any]]:
+def loop_of_singles(env_id: str, seed: int) -> list[gym.Env[Any, Any]]:
     made = [gym.make(env_id, expose_state=True, **HARSH[env_id]) for _ in range(N)]
-    return [(env, env.reset(seed=seed, options={"slot": slot})) for slot, env in enumerate(made)]
+    for slot, env in enumerate(made):
+        env.reset(seed=seed, options={"slot": slot})
+    return made
 
 
 @every_id
@@ -16,7 +33,7 @@ def test_next_step_autoreset_ignores_the_action_and_returns_the_next_start(env_i
     batch = gym.make_vec(env_id, num_envs=N, **HARSH[env_id])
     assert batch.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     batch.reset(seed=6)
-    singles = [env for env, _ in loop_of_singles(env_id, 6)]
+    singles = loop_of_singles(env_id, 6)
     ended, resets = np.zeros(N, dtype=bool), 0
     for step in range(80):
         actions = actions_at(batch.single_action_space, np.arange(N), step)
@@ -41,7 +58,7 @@ def test_same_step_autoreset_returns_the_next_start_and_keeps_the_final_step(env
     batch = gym.make_vec(env_id, num_envs=N, autoreset_mode=AutoresetMode.SAME_STEP, expose_state=True, **HARSH[env_id])
     assert batch.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     batch.reset(seed=6)
-    singles = [env for env, _ in loop_of_singles(env_id, 6)]
+    singles = loop_of_singles(env_id, 6)
     resets, state_of_end, state_of_start = 0, [], []
     for step in range(80):
         actions = actions_at(batch.single_action_space, np.arange(N), step)
@@ -80,7 +97,7 @@ def test_without_autoreset_only_the_masked_begin_again(env_id: str) -> None:
     batch = gym.make_vec(env_id, num_envs=N, autoreset_mode="disabled", **HARSH[env_id])
     assert batch.metadata["autoreset_mode"] is AutoresetMode.DISABLED
     batch.reset(seed=6)
-    singles = [env for env, _ in loop_of_singles(env_id, 6)]
+    singles = loop_of_singles(env_id, 6)
     resets = 0
     for step in range(80):
         actions = actions_at(batch.single_action_space, np.arange(N), step)
@@ -237,7 +254,6 @@ def test_a_copy_takes_the_same_course_and_leaves_the_original_alone(env_id: str,
 
 
 @every_id
-@pytest.mark.skipif(not draws_pictures, reason="medsim.render.trajectory is not there")
 def test_a_copy_keeps_its_own_record_of_what_happened(env_id: str) -> None:
     env = gym.make(env_id, render_mode="ansi")
     env.reset(seed=1)
@@ -246,5 +262,3 @@ def test_a_copy_keeps_its_own_record_of_what_happened(env_id: str) -> None:
         for one in (env, twin):
             one.step(actions_at(env.action_space, [0], step)[0])
     assert twin.render() == env.render()
-
-

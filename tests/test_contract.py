@@ -1,34 +1,38 @@
 """What every registered environment keeps, in every observation and action mode, alone and in batches."""
 
-import copy
 import json
 import math
-import pickle
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
-from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatistics
 
 import medsim  # noqa: F401  registers the environments
-from medsim.registry import ENVIRONMENTS, card, make_task
-from tests.courses import CASE_NAMES, CASES, HARSH, Options, actions_at, equal_to_the_bit, fingerprint, patient_of, play_batch, play_one
+from medsim.registry import ENVIRONMENTS, make_task
+from tests.courses import (
+    CASE_NAMES,
+    CASES,
+    HARSH,
+    Options,
+    actions_at,
+    arrays_in,
+    equal_to_the_bit,
+    fingerprint,
+    patient_of,
+    play_batch,
+    play_one,
+)
 
 N = 11  # enough for the batch kernel, and not a whole tile of it
 IDS = [one.id for one in ENVIRONMENTS]
 every_case = pytest.mark.parametrize(("env_id", "options"), CASES, ids=CASE_NAMES)
 every_id = pytest.mark.parametrize("env_id", IDS)
-draws_pictures = find_spec("medsim.render") is not None and find_spec("medsim.render.trajectory") is not None
 
 
 def horizon(env_id: str, options: Options) -> int:
@@ -50,7 +54,7 @@ def errors_but_for_advice() -> Iterator[None]:
 @every_case
 def test_gymnasiums_checker_finds_nothing(env_id: str, options: Options) -> None:
     with errors_but_for_advice():
-        check_env(gym.make(env_id, **options).unwrapped, skip_render_check=not draws_pictures)
+        check_env(gym.make(env_id, **options).unwrapped)
 
 
 @every_case
@@ -324,7 +328,6 @@ def test_every_parameter_has_a_value_a_unit_and_a_source(env_id: str) -> None:
 
 
 @every_id
-@pytest.mark.skipif(not draws_pictures, reason="medsim.render.trajectory is not there")
 def test_the_picture_is_not_blank_and_changes_over_time(env_id: str) -> None:
     env = gym.make(env_id, render_mode="rgb_array")
     env.reset(seed=1)
@@ -343,7 +346,6 @@ def test_the_picture_is_not_blank_and_changes_over_time(env_id: str) -> None:
 
 
 @every_id
-@pytest.mark.skipif(not draws_pictures, reason="medsim.render.trajectory is not there")
 def test_the_line_of_text_changes_over_time(env_id: str) -> None:
     env = gym.make(env_id, render_mode="ansi")
     env.reset(seed=1)

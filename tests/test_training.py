@@ -44,7 +44,7 @@ class Broken(RuntimeError):
 
 def quick(name, **changes):
     """A training of a few steps."""
-    if name in ("ppo", "recurrent-ppo"):
+    if name in ("ppo", "maskable-ppo", "recurrent-ppo"):
         small = dict(PPO)
     elif name == "a2c":
         small = {"steps": 640, "n_envs": 8, "n_steps": 8, **QUICK}

@@ -1,6 +1,20 @@
 """Wrong use of every environment is refused, with the value seen and what is allowed, and nothing has happened then."""
 
-HEAD
+import math
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from medsim.registry import ENVIRONMENTS, card, make_task
+from tests.courses import CASE_NAMES, CASES, HARSH, Options, actions_at, arrays_in
+
+N = 11  # enough for the batch kernel, and not a whole tile of it
+every_case = pytest.mark.parametrize(("env_id", "options"), CASES, ids=CASE_NAMES)
+every_id = pytest.mark.parametrize("env_id", [one.id for one in ENVIRONMENTS])
 
 
 def wrong_actions(space: spaces.Space[Any]) -> list[tuple[Any, str]]:
@@ -171,5 +185,3 @@ def test_stepping_before_the_first_reset_is_refused(env_id: str) -> None:
         env.step(actions_at(env.action_space, [0], 0)[0])
     with pytest.raises(RuntimeError, match="call reset"):
         batch.step(actions_at(env.action_space, [0, 1], 0))
-
-
