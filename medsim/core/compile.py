@@ -153,8 +153,8 @@ def cpu_kernels(model: Model, view: View) -> Kernels:
     import numba
 
     def inner(function: types.FunctionType) -> Any:
-        # without wrappers, which only a caller in Python needs: half the compile time
-        options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
+        # without wrappers, which only a caller in Python needs (half the compile time), and without reference counts: no array is made
+        options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy", "_nrt": False}
         return _for_any_constant(numba.njit(forceinline=not is_compiled_once(function), **options)(function))
 
     from medsim.core.cpu_records import record_intrinsics
