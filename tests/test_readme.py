@@ -9,7 +9,8 @@ ROOT = Path(__file__).parent.parent
 def commands() -> list[str]:
     """Return the README's commands that make a virtual environment."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return [line for block in re.findall(r"^```[a-z]*\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) for line in block.splitlines() if "-m venv" in line]
+    blocks = re.findall(r"^```[a-z]*\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines() if "-m venv" in line]
 
 
 def test_there_are_two_commands_the_main_job_and_the_tests():

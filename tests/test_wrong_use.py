@@ -185,3 +185,10 @@ def test_stepping_before_the_first_reset_is_refused(env_id: str) -> None:
         env.step(actions_at(env.action_space, [0], 0)[0])
     with pytest.raises(RuntimeError, match="call reset"):
         batch.step(actions_at(env.action_space, [0, 1], 0))
+
+
+@pytest.mark.parametrize(("name", "value"), [("b", 1.0), ("d", 1.5), ("weight_kg", 500.0)])
+def test_a_described_patient_whom_the_equations_cannot_hold_is_refused(name, value):
+    env = gym.make("medsim/Glucose-v0")
+    with pytest.raises(ValueError, match=rf"a patient's {name} must be from .*, not {value}"):
+        env.reset(seed=0, options={"patient": {"like": "adult#001", name: value}})

@@ -34,10 +34,10 @@ class Progress:
             self.bar.update(n)
             return
         now = time.monotonic()
-        if now - self.spoken >= LINE_EVERY_S:
+        if now - self.spoken >= LINE_EVERY_S and self.count > 0.0:
             self.spoken = now
             rate = self.count / (now - self.started)
-            left = (self.total - self.count) / rate if rate > 0.0 else float("inf")
+            left = (self.total - self.count) / rate
             print(
                 f"{self.label}: {self.count:.0f}/{self.total:.0f} {self.unit}, {rate:.3g}/s, {left:.0f} s left", file=sys.stderr, flush=True
             )

@@ -137,7 +137,6 @@ class Kernels:
     step_tiles: Callable[..., None]
     step_tiles_parallel: Callable[..., None]
     reset_lanes: Callable[..., None]
-    advance: Callable[..., Any]  # rk4(x, u, p, h)
     compiled: bool
 
 
@@ -145,7 +144,7 @@ def python_kernels(model: Model, view: View) -> Kernels:
     """Return the kernels as plain Python: slow, and with every line open to a debugger."""
     binder = Binder(parts_of(model, view, {"prange": range}), lambda function: function)
     entries = {name: binder.bind(getattr(kernels, name)) for name in ENTRY_POINTS}
-    return Kernels(**entries, advance=binder.bind(_function("rk4")), compiled=False)
+    return Kernels(**entries, compiled=False)
 
 
 def cpu_kernels(model: Model, view: View) -> Kernels:
@@ -162,14 +161,13 @@ def cpu_kernels(model: Model, view: View) -> Kernels:
     binder = Binder(parts_of(model, view, {"prange": numba.prange, **record_intrinsics(model, view)}), inner)
     binder.note(numba.__version__, sys.version, source_for(model, view), Path(__file__).read_text(encoding="utf-8"))
     rebuilt = {name: binder.rebuild(_function(name)) for name in ENTRY_POINTS}
-    advance = binder.bind(_function("rk4"))
     home = _cache_file(model, binder.digest.hexdigest()[:16], source_for(model, view))
     entries: dict[str, Any] = {}
     for name, function in rebuilt.items():
         filed = types.FunctionType(function.__code__.replace(co_filename=str(home)), function.__globals__, name, function.__defaults__)
         compiler = numba.njit(cache=True, error_model="numpy", nogil=True, parallel=name == "step_tiles_parallel")
         entries[name] = _announced(compiler(filed), name, model.name, home)
-    return Kernels(**entries, advance=advance, compiled=True)
+    return Kernels(**entries, compiled=True)
 
 
 def _for_any_constant(dispatcher: Any) -> Any:

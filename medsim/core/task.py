@@ -50,6 +50,7 @@ class Task:
     horizon_steps: int
     step_h: float
     expose_state: bool = False
+    patient_limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # of a described patient's parameters
     reset_options: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)  # name -> (settings, value) -> settings
     metrics: Callable[..., dict[str, npt.NDArray[np.float64]]] = lambda measures, steps_lived, task: {}
     panels: Sequence[Panel] = ()
@@ -112,6 +113,9 @@ class Task:
                 raise ValueError(f"unknown parameter {name!r} of a patient; allowed are like, {', '.join(parameters)}")
             if not isinstance(value, Real) or not np.isfinite(float(value)) or float(value) <= 0.0:
                 raise ValueError(f"a patient's {name} must be a positive number, not {value!r}")
+            lowest, highest = self.patient_limits.get(name, (0.0, np.inf))
+            if not lowest <= float(value) <= highest:
+                raise ValueError(f"a patient's {name} must be from {lowest:g} to {highest:g}, not {value!r}")
             row[parameters.index(name)] = value
         return row, len(table)
 
