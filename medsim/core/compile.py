@@ -8,7 +8,6 @@ of the byte code and the constants of every function in it: change any of them a
 
 import dis
 import hashlib
-import importlib.util
 import math
 import os
 import sys
@@ -211,8 +210,3 @@ def _announced(dispatcher: Any, name: str, model_name: str, home: Path) -> Calla
         dispatcher(*arguments)
 
     return first_call
-
-
-def has_numba_cuda() -> bool:
-    """Return whether the package numba-cuda, which GPU kernels need, is installed."""
-    return importlib.util.find_spec("numba_cuda") is not None
