@@ -33,7 +33,8 @@ os.register_at_fork(after_in_child=_after_fork)
 def kernels_for(model: Model, view: View) -> Kernels:
     """Return the kernels of a model for this process, the same ones each time, for copies of the model too."""
     jit = jit_enabled()
-    place = (*filter(callable, vars(model).values()), repr(model.changes), model.interval_length, view.function, jit)
+    functions = (value for value in vars(model).values() if callable(value) or value is None)
+    place = (*functions, repr(model.changes), model.interval_length, view.function, jit)
     if place not in _kernels:
         _kernels[place] = cpu_kernels(model, view) if jit else python_kernels(model, view)
     return _kernels[place]

@@ -123,8 +123,11 @@ def parts_of(model: Model, view: View, more: dict[str, Any]) -> dict[str, Any]:
     namespace = {**records_in(model), "__name__": "medsim.core.records"}
     exec(compile(source_for(model, view), f"<records of {model.name}>", "exec"), namespace)
     functions = {name: value for name, value in namespace.items() if isinstance(value, types.FunctionType)}
-    names = ("pick", "recruit", "control", "interval", "derivative", "sense", "judge", "measure")
+    names = ("pick", "recruit", "control", "interval", "sense", "judge", "measure")
     chosen = {name: getattr(model, name) for name in names}
+    chosen["advance"] = model.advance or kernels.rk4
+    if model.derivative is not None:
+        chosen["derivative"] = model.derivative
     return {**functions, **chosen, "view": view.function, "interval_length": model.interval_length, **more}
 
 

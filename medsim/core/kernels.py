@@ -26,6 +26,7 @@ recruit: Callable[..., Any]
 control: Callable[..., Any]
 interval: Callable[..., Any]
 derivative: Callable[..., Any]
+advance: Callable[..., Any]  # the model's own, or rk4
 sense: Callable[..., Any]
 judge: Callable[..., Any]
 measure: Callable[..., Any]
@@ -53,8 +54,8 @@ interval_length: float
 prange: type[range]
 
 
-def rk4(x: Any, u: Any, p: Any, h: float) -> Any:
-    """Return the state one Runge-Kutta step of length h later."""
+def rk4(x: Any, u: Any, p: Any, s: Any, h: float) -> Any:
+    """Return the state one Runge-Kutta step of length h later: what ``advance`` is for a model that has a derivative."""
     k1 = derivative(x, u, p)
     k2 = derivative(axpy(x, 0.5 * h, k1), u, p)
     k3 = derivative(axpy(x, 0.5 * h, k2), u, p)
@@ -111,15 +112,15 @@ def step_lanes(first: int, last: int, block: Array, ids: Array, settings: Array,
                 drive_lane(row, lane, i, ids, s)
                 x, u = load_state(row, lane), load_drive(row, lane)
                 for _ in range(int(s.substeps)):
-                    x = rk4(x, u, p, h)
+                    x = advance(x, u, p, s, h)
                 store_state(row, lane, x)
             finish_lane(row, lane, i, ids, s, obs, out, ends)
 
 
-def advance_tile(row: Array, h: float) -> None:
+def advance_tile(row: Array, s: Any, h: float) -> None:
     """Integrate all lanes of a tile by one step: the loop that is vectorised. Lanes that stand still go along; ``reset`` renews them."""
     for lane in range(WIDTH):
-        store_state(row, lane, rk4(load_state(row, lane), load_drive(row, lane), load_params(row, lane), h))
+        store_state(row, lane, advance(load_state(row, lane), load_drive(row, lane), load_params(row, lane), s, h))
 
 
 def step_tiles(first: int, last: int, block: Array, ids: Array, settings: Array, actions: Array, obs: Array, out: Array,
@@ -139,7 +140,7 @@ def step_tiles(first: int, last: int, block: Array, ids: Array, settings: Array,
                 if ids[base + lane, ENDED] == 0:
                     drive_lane(row, lane, base + lane, ids, s)
             for _ in range(int(s.substeps)):
-                advance_tile(row, h)
+                advance_tile(row, s, h)
         for lane in range(lanes):
             if ids[base + lane, ENDED] == 0:
                 finish_lane(row, lane, base + lane, ids, s, obs, out, ends)

@@ -28,19 +28,21 @@ class Model:
 
     The engine compiles these same functions for one patient, for a batch and for a GPU, and runs them as plain Python. They may
     use arithmetic, comparisons, ``medsim.core.portable``, ``medsim.core.streams``, module constants, and functions imported by
-    name. ``derivative`` runs in a vectorised loop: no branches there, only ``where``.
+    name. ``derivative`` or ``advance`` runs in a vectorised loop: no branches there, only ``where``, and no function marked
+    ``@compiled_once``.
 
     Records:
         state: physiology; drive: what enters it, constant over an interval; params: the patient; memory: all else that an
-        episode carries; settings: numbers shared by all patients; action: what the agent sends; reward_terms, costs, measures:
-        what a step reports.
+        episode carries; settings: numbers shared by all patients, among them ``intervals`` (of a step) and ``substeps`` (of an
+        interval), which the engine reads; action: what the agent sends; reward_terms, costs, measures: what a step reports.
 
     Functions (x state, u drive, p params, m memory, a action, s settings, key the random stream's key):
         pick(s, key) -> row: the patient of the table whom a new one resembles.
         recruit(key, base, named, s) -> (x, p, m): a patient at the start of an episode: like ``base``, or exactly them if named.
         control(x, m, p, a, s, key) -> m: the action takes effect, at the start of a step.
         interval(x, m, p, s, key) -> (m, u): an interval begins.
-        derivative(x, u, p) -> dx/dt, integrated by fourth-order Runge-Kutta in steps of interval_length / s.substeps.
+        derivative(x, u, p) -> dx/dt, integrated by fourth-order Runge-Kutta in steps of interval_length / s.substeps. Or, instead:
+        advance(x, u, p, s, h) -> x: one step of length h by the model's own integrator. Exactly one of the two is given.
         sense(x, m, p, s, key) -> m: measurements are taken, at the end of a step and at the start of an episode.
         judge(x, m, p, s) -> (m, reward terms, costs, (ended, outcome, time_h)): ended is 0, 1 terminated or 2 truncated.
         measure(x, m, p, s) -> measures.
@@ -63,7 +65,6 @@ class Model:
     recruit: Callable[..., Any]
     control: Callable[..., Any]
     interval: Callable[..., Any]
-    derivative: Callable[..., Any]
     sense: Callable[..., Any]
     judge: Callable[..., Any]
     measure: Callable[..., Any]
@@ -71,7 +72,19 @@ class Model:
     outcomes: tuple[str, ...]
     patients: Callable[[], tuple[tuple[str, ...], npt.NDArray[np.float64]]]  # names, and their params (patients, fields of params)
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    derivative: Callable[..., Any] | None = None
+    advance: Callable[..., Any] | None = None
     interval_length: float = 1.0  # in the time unit of the derivative
+
+    def __post_init__(self) -> None:
+        """Check that there is one way to integrate.
+
+        Raises:
+            ValueError: both ``derivative`` and ``advance`` are given, or neither.
+        """
+        if (self.derivative is None) == (self.advance is None):
+            given = "neither" if self.derivative is None else "both"
+            raise ValueError(f"the model {self.name!r} must have exactly one of derivative and advance, not {given}")
 
 
 def field_names(record: Record) -> tuple[str, ...]:
