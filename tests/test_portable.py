@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, norm
 
-from medsim.core.portable import exp, fmax, fmin, log, power, round_half_up, sinh, tanh, where
+from medsim.core.portable import exp, fmax, fmin, log, power, round_half_up, sigmoid, sinh, tanh, where
 from medsim.core.streams import Key, log_normal, normal, normal_quantile, seed_words, uniform, words
 
 DRAW = random.Random(20260)
@@ -38,11 +38,16 @@ def decimal_sinh(x: float) -> Decimal:
     return (e - 1 / e) / 2
 
 
+def decimal_sigmoid(x: float) -> Decimal:
+    return 1 / (1 + (-Decimal(x)).exp())
+
+
 NEAR_ONE = [1.0 + sign * 10.0**-k * f for sign in (-1, 1) for k in range(1, 15) for f in spread(0.5, 5.0, 40)]
 ACCURACY: dict[str, tuple[Callable[[float], float], Callable[[float], Decimal], list[float], float, bool]] = {
     "exp": (exp, decimal_exp, spread(-699.0, 699.0) + spread(-1.0, 1.0), 4e-16, True),
     "log": (log, decimal_log, [math.exp(y) for y in spread(-699.0, 699.0)] + NEAR_ONE, 4e-16, True),
     "tanh": (tanh, decimal_tanh, spread(-20.0, 20.0) + spread(-0.1, 0.1), 3e-14, False),
+    "sigmoid": (sigmoid, decimal_sigmoid, spread(-40.0, 40.0) + spread(-0.1, 0.1), 2e-14, False),
     "sinh_near_zero": (sinh, decimal_sinh, spread(-0.5, 0.5), 4e-16, False),
     "sinh": (sinh, decimal_sinh, spread(0.5, 600.0) + spread(-5.0, -0.5), 1e-15, True),
 }
@@ -76,6 +81,9 @@ def test_special_points_are_exact() -> None:
     assert log(2.0) == math.log(2.0)
     assert power(7.3, 0.0) == power(1.0, 7.3) == 1.0
     assert tanh(19.0) == tanh(1e300) == pytest.approx(1.0, abs=1.2e-16)
+    assert sigmoid(0.0) == 0.5
+    assert sigmoid(38.0) == sigmoid(1e300) == 1.0
+    assert 0.0 < sigmoid(-1e300) == sigmoid(-38.0) < 1e-16
     assert tanh(-19.0) == tanh(-1e300) == pytest.approx(-1.0, abs=1.2e-16)
     assert (round_half_up(2.5), round_half_up(-2.5), round_half_up(2.4999), round_half_up(-0.2)) == (3.0, -2.0, 2.0, 0.0)
     assert (where(True, 1.0, 2.0), where(False, 1.0, 2.0)) == (1.0, 2.0)
@@ -88,7 +96,7 @@ def test_overflow_and_the_logarithm_of_nothing_stay_finite() -> None:
     assert log(0.0) == log(-1.0) == -745.0
 
 
-RANGES = [(exp, -699.0, 699.0), (log, 1e-6, 1e6), (tanh, -19.0, 19.0), (sinh, -600.0, 600.0)]
+RANGES = [(exp, -699.0, 699.0), (log, 1e-6, 1e6), (tanh, -19.0, 19.0), (sigmoid, -38.0, 30.0), (sinh, -600.0, 600.0)]
 
 
 @pytest.mark.parametrize(("function", "low", "high"), RANGES)

@@ -158,10 +158,12 @@ def cpu_kernels(model: Model, view: View) -> Kernels:
         options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy", "_nrt": False}
         return _for_any_constant(numba.njit(forceinline=not is_compiled_once(function), **options)(function))
 
-    from medsim.core.cpu_records import record_intrinsics
+    from medsim.core import cpu_bits, cpu_records
 
-    binder = Binder(parts_of(model, view, {"prange": numba.prange, **record_intrinsics(model, view)}), inner)
-    binder.note(numba.__version__, sys.version, source_for(model, view), Path(__file__).read_text(encoding="utf-8"))
+    more = {"prange": numba.prange, **cpu_records.record_intrinsics(model, view), **cpu_bits.BIT_INTRINSICS}
+    binder = Binder(parts_of(model, view, more), inner)
+    binder.note(numba.__version__, sys.version, source_for(model, view))
+    binder.note(*(Path(file).read_text(encoding="utf-8") for file in (__file__, cpu_records.__file__, cpu_bits.__file__)))
     rebuilt = {name: binder.rebuild(_function(name)) for name in ENTRY_POINTS}
     home = _cache_file(model, binder.digest.hexdigest()[:16], source_for(model, view))
     entries: dict[str, Any] = {}
