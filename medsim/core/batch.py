@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from medsim.core import kernels as k
 from medsim.core.compile import Kernels, cpu_kernels, jit_enabled, python_kernels
-from medsim.core.model import Model, View, field_count, field_names
+from medsim.core.model import Model, View, field_count, field_names, flattened
 from medsim.core.records import block_fields, block_offset, out_rows
 from medsim.core.streams import seed_words
 
@@ -51,7 +51,7 @@ class Batch:
 
     def __init__(self, model: Model, view: View, n: int, settings: Any, *, mode: int = k.NEXT_STEP, threads: int = 1) -> None:
         self.model, self.view, self.n, self.mode, self.threads = model, view, n, mode, threads
-        self.settings = np.array(settings, dtype=np.float64)
+        self.settings = flattened(settings)
         self.names, self.table = model.patients()
         tiles = -(-n // k.WIDTH)
         self.block = np.ones((tiles, block_fields(model) * k.WIDTH))

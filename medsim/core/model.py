@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Model", "View", "field_count", "field_names"]
+__all__ = ["Model", "View", "field_count", "field_names", "flattened"]
 
 Record = type[tuple[Any, ...]]  # a NamedTuple class, whose fields are floats or other such classes
 
@@ -101,3 +101,11 @@ def field_names(record: Record) -> tuple[str, ...]:
 def field_count(record: Record) -> int:
     """Return how many floats a record holds."""
     return len(field_names(record))
+
+
+def flattened(values: tuple[Any, ...]) -> npt.NDArray[np.float64]:
+    """Return a record's floats in the order of ``field_names``, those of records within it in place."""
+    numbers: list[float] = []
+    for value in values:
+        numbers.extend(flattened(value) if isinstance(value, tuple) else [value])
+    return np.array(numbers, dtype=np.float64)

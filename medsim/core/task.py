@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from medsim.core.model import Model, View, field_names
+from medsim.core.model import Model, View, field_names, flattened
 
 __all__ = ["Panel", "Provenance", "Task"]
 
@@ -72,7 +72,7 @@ class Task:
         for name, apply in self.reset_options.items():
             if options.get(name) is not None:
                 settings = apply(settings, options[name])
-        return np.array(settings, dtype=np.float64)
+        return flattened(settings)
 
     def check_reset_options(self, options: Mapping[str, Any] | None, more: Sequence[str]) -> dict[str, Any]:
         """Return the options of a reset as a dict.
