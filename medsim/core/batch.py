@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from medsim.core.model import Model, View, field_count, field_names, flattened
 from medsim.core.records import block_fields, block_offset, out_rows
 from medsim.core.streams import seed_words
 
-__all__ = ["FEWEST_FOR_TILES", "Batch"]
+__all__ = ["FEWEST_FOR_TILES", "Batch", "PatientBatch"]
 
 FEWEST_FOR_TILES = 8  # below this many patients the scalar kernel is faster (benchmarks/speed)
 
@@ -38,6 +38,76 @@ def kernels_for(model: Model, view: View) -> Kernels:
     if place not in _kernels:
         _kernels[place] = cpu_kernels(model, view) if jit else python_kernels(model, view)
     return _kernels[place]
+
+
+class PatientBatch(Protocol):
+    """What the shells ask of a batch of n patients; ``Batch`` steps a ``Model``, and another kind of course may bring its own.
+
+    The arrays are made once and written in place, never replaced, ``table`` and ``final_state`` excepted. ``step`` also begins the
+    next episode of those whose has ended, as the mode that the batch was made with says; ``step_one`` is ``step`` for a batch of one
+    that never begins again by itself. Everything that the course depends on is in ``snapshot``, and a batch can be copied and pickled.
+
+    Attributes:
+        ids: (n, ID_COLUMNS of ``core.kernels``), int64: the random key of each patient, the row of the table of patients that they
+            are (NAMED_ROW, -1: whoever the cohort sends), and whether their episode has ended.
+        settings: the record of the task's settings as floats; table: the patients who can be named, one a row.
+        actions: (n, numbers of an action), which the shell writes before a step.
+        obs: (n, numbers seen) or, of a Discrete space, (n,); final_obs: in the same-step mode, the last ones before a reset.
+        out: (rows, n): what the last step reported, in the rows REWARD, COST, OUTCOME, TIME_H, then terms, costs and measures.
+        ends: (2, n), bool: terminated, truncated. any_ended: whether some patient's episode has ended and not begun again.
+        final_state: in the same-step mode, if ``keep_final_state`` is set: the record "state" before the last resets.
+    """
+
+    n: int
+    ids: npt.NDArray[np.int64]
+    settings: npt.NDArray[np.float64]
+    actions: npt.NDArray[Any]
+    obs: npt.NDArray[Any]
+    final_obs: npt.NDArray[Any]
+    out: npt.NDArray[np.float64]
+    ends: npt.NDArray[np.bool_]
+    terms: npt.NDArray[np.float64]  # (terms, n), rows of out, and likewise
+    costs: npt.NDArray[np.float64]
+    measures: npt.NDArray[np.float64]
+    term_names: tuple[str, ...]
+    cost_names: tuple[str, ...]
+    measure_names: tuple[str, ...]
+    any_ended: bool
+    keep_final_state: bool
+    final_state: npt.NDArray[np.float64] | None
+
+    @property
+    def table(self) -> npt.NDArray[np.float64]:
+        """Return the table of patients."""
+
+    @table.setter
+    def table(self, table: npt.NDArray[np.float64]) -> None: ...
+
+    def seed(
+        self,
+        seeds: int | Sequence[int],
+        slots: Sequence[int] | npt.NDArray[np.int64] | None = None,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Key the random streams, of all patients or of those whose mask is set; episodes count from zero again."""
+
+    def reset(self, mask: npt.NDArray[np.bool_] | None = None) -> None:
+        """Begin the next episode of every patient, or of those whose mask is set."""
+
+    def step(self) -> None:
+        """Step every patient with ``actions``."""
+
+    def step_one(self) -> None:
+        """Step a batch of one patient."""
+
+    def record(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a copy of a record ("state", "params") of all patients, (fields, n)."""
+
+    def snapshot(self) -> dict[str, npt.NDArray[Any]]:
+        """Return a copy of everything that the course from here on depends on."""
+
+    def restore(self, snapshot: dict[str, npt.NDArray[Any]]) -> None:
+        """Return to a snapshot of a batch of the same shape."""
 
 
 class Batch:

@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from medsim.core import kernels as k
 from medsim.core.actions import single_writer
-from medsim.core.batch import Batch
 from medsim.core.model import field_names
 from medsim.core.streams import fresh_seed
 from medsim.core.task import Provenance, Task
@@ -30,7 +29,7 @@ class PatientEnv(gym.Env[Any, Any]):
         self.render_mode = render_mode
         self.observation_space = task.observation_space()
         self.action_space = task.action_space
-        self.batch = Batch(task.model, task.view, 1, task.settings, mode=k.DISABLED)
+        self.batch = task.make_batch(1, mode=k.DISABLED)
         self._write_action = single_writer(task.action_space)
         self._cost_slice = slice(
             k.FIRST_TERM + len(self.batch.term_names), k.FIRST_TERM + len(self.batch.term_names + self.batch.cost_names)

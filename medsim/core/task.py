@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from medsim.core.batch import Batch, PatientBatch
 from medsim.core.model import Model, View, field_names, flattened
 
 __all__ = ["Panel", "Provenance", "Task"]
@@ -39,7 +40,12 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a shell needs to know; ``settings`` is a record of ``model.settings``."""
+    """What a shell needs to know; ``settings`` is a record of ``model.settings``.
+
+    A task whose patients do not follow a ``Model`` derives from this class: it overrides ``make_batch`` to return another
+    ``core.batch.PatientBatch``, and whatever else reads the model, of which the shells themselves read ``outcomes``, ``patients()``
+    and, for ``expose_state``, the names in the record ``state``.
+    """
 
     id: str
     config: Any
@@ -61,6 +67,10 @@ class Task:
     def view(self) -> View:
         """The view that the agent sees."""
         return self.model.views[self.view_name]
+
+    def make_batch(self, n: int, *, mode: int, threads: int = 1) -> PatientBatch:
+        """Return a batch of n patients; ``mode`` is NEXT_STEP, SAME_STEP or DISABLED of ``core.kernels``."""
+        return Batch(self.model, self.view, n, self.settings, mode=mode, threads=threads)
 
     def observation_space(self) -> spaces.Box:
         """Return the space of one observation."""

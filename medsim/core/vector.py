@@ -11,7 +11,6 @@ from gymnasium.vector.utils import batch_space
 
 from medsim.core import kernels as k
 from medsim.core.actions import batch_writer
-from medsim.core.batch import Batch
 from medsim.core.model import field_names
 from medsim.core.streams import fresh_seed
 from medsim.core.task import Provenance, Task
@@ -46,7 +45,7 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.outcomes = task.model.outcomes  # info["outcome"] holds numbers of this table; 0: the episode goes on
-        self.batch = Batch(task.model, task.view, self.num_envs, task.settings, mode=MODES[autoreset_mode], threads=int(threads))
+        self.batch = task.make_batch(self.num_envs, mode=MODES[autoreset_mode], threads=int(threads))
         self.batch.keep_final_state = task.expose_state
         self._write_actions = batch_writer(task.action_space, self.num_envs)
         self._seeded = False
@@ -130,9 +129,9 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         out = batch.out.copy()
         terminated, truncated = batch.ends.copy()
         info = self._info(out)
-        if batch.mode == k.DISABLED and batch.any_ended:
+        if self.autoreset_mode is AutoresetMode.DISABLED and batch.any_ended:
             self._waiting = terminated | truncated
-        if batch.mode == k.SAME_STEP:
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
             ended = terminated | truncated
             if ended.any():
                 info["final_obs"], info["_final_obs"] = batch.final_obs.copy(), ended
