@@ -1,0 +1,169 @@
+"""A batch of patients whose course is a table: the arrays, and the kernels that move them. Shells use it as they do ``core.batch``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medsim.core import batch as core_batch
+from medsim.core import kernels as k
+from medsim.core.streams import seed_words
+from medsim.core.tabular import TabularModel, TabularView
+from medsim.core.tabular_kernels import LANE_COLUMNS, START, STATE, tabular_kernels
+
+__all__ = ["TabularBatch"]
+
+Mask = npt.NDArray[np.bool_]
+COPIED = ("ids", "lanes", "settings", "seen", "out", "ends")  # with the table of patients, all that a course depends on
+
+
+class TabularBatch:
+    """The patients of an environment: state, identity, and what the last step reported.
+
+    Args:
+        model: the tables; view: what is observed; n: how many patients; settings: a ``TabularSettings``.
+        mode: what happens to a patient whose episode has ended: NEXT_STEP, SAME_STEP or DISABLED of ``core.kernels``.
+        threads: how many threads step the batch (1: none).
+    """
+
+    def __init__(self, model: TabularModel, view: TabularView, n: int, settings: Any, *, mode: int = k.NEXT_STEP, threads: int = 1) -> None:
+        self.model, self.view, self.n, self.mode, self.threads = model, view, n, mode, threads
+        self.settings = np.array(settings, dtype=np.float64)
+        self.names, self._table = model.patients()
+        self._named_starts = model.start_of(self._table)
+        self.ids = np.zeros((n, k.ID_COLUMNS), dtype=np.int64)
+        self.ids[:, k.SLOT] = np.arange(n)
+        self.ids[:, k.NAMED_ROW] = -1
+        self.lanes = np.zeros((n, LANE_COLUMNS), dtype=np.int64)
+        self.actions = np.zeros((n, 1), dtype=np.int64)
+        self.term_names = tuple(model.reward_terms)
+        self.cost_names = tuple(model.costs)
+        self.measure_names = (*model.measures, *model.action_measures)
+        self.out = np.zeros((k.FIRST_TERM + len(self.term_names) + len(self.cost_names) + len(self.measure_names), n))
+        self.ends = np.zeros((2, n), dtype=np.bool_)
+        self.seen = np.zeros((n, len(view.names)), dtype=np.float32 if view.codes is None else np.int64)
+        self._final = np.zeros_like(self.seen)
+        self.any_ended = False  # whether some patient's episode has ended and not begun again
+        self.keep_final_state = False
+        self.final_state: npt.NDArray[np.float64] | None = None  # in the same-step mode, if kept: the states before the last resets
+        self._connect()
+
+    def _connect(self) -> None:
+        """Set what refers to other things, and which a copy must set anew."""
+        first_cost = k.FIRST_TERM + len(self.term_names)
+        first_measure = first_cost + len(self.cost_names)
+        self.terms = self.out[k.FIRST_TERM : first_cost]  # (terms, n)
+        self.costs = self.out[first_cost:first_measure]  # (costs, n)
+        self.measures = self.out[first_measure:]  # (measures, n)
+        discrete = self.view.codes is not None
+        self.obs = self.seen[:, 0] if discrete else self.seen  # (n,) or (n, numbers)
+        self.final_obs = self._final[:, 0] if discrete else self._final
+        self.kernels = tabular_kernels()
+        tables = self.model.sampler
+        counts = np.array([len(self.term_names), len(self.cost_names), len(self.model.starts)])
+        table = self.view.table.astype(self.seen.dtype)
+        self._step_arrays = (
+            self.ids, self.lanes, self.settings, self.actions, tables.row_of, tables.first, tables.cells, tables.outcome_of,
+            tables.arrival, tables.choice, counts, table, self.seen, self.out, self.ends,
+        )  # fmt: skip
+        self._begin_arrays = (
+            tables.row_of, tables.first, tables.cells, tables.arrival, counts, table, self.seen, self.out, self.ends,
+        )  # fmt: skip
+
+    def __getstate__(self) -> dict[str, Any]:
+        again = ("terms", "costs", "measures", "obs", "final_obs", "kernels", "_step_arrays", "_begin_arrays")
+        return {name: value for name, value in vars(self).items() if name not in again}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._connect()
+
+    @property
+    def table(self) -> npt.NDArray[np.float64]:
+        """The parameters of the patients who can be named, (patients, parameters)."""
+        return self._table
+
+    @table.setter
+    def table(self, table: npt.NDArray[np.float64]) -> None:
+        if table is not self._table:
+            self._table, self._named_starts = table, self.model.start_of(table)
+
+    def seed(self, seeds: int | Sequence[int], slots: Sequence[int] | npt.NDArray[np.int64] | None = None,
+             mask: Mask | None = None) -> None:  # fmt: skip
+        """Key the random streams, of all patients or of those whose mask is set: one seed for all slots, or one for each.
+
+        Episodes count from zero again.
+        """
+        several = isinstance(seeds, Sequence | np.ndarray)
+        pairs = [seed_words(seed) for seed in seeds] if several else [seed_words(seeds)] * self.n  # type: ignore[union-attr, arg-type]
+        keyed = np.ones(self.n, dtype=np.bool_) if mask is None else mask
+        self.ids[keyed, k.SLOT] = np.asarray(np.arange(self.n) if slots is None else slots)[keyed]
+        self.ids[keyed, k.SEED_LOW] = np.array([low for low, _ in pairs])[keyed]
+        self.ids[keyed, k.SEED_HIGH] = np.array([high for _, high in pairs])[keyed]
+        self.ids[keyed, k.EPISODE] = -1
+
+    def reset(self, mask: Mask | None = None) -> None:
+        """Begin the next episode of every patient, or of those whose mask is set."""
+        self._begin(np.ones(self.n, dtype=np.bool_) if mask is None else mask, clear=True)
+        self.any_ended = mask is not None and bool((self.ids[:, k.ENDED] != 0).any())
+
+    def _begin(self, mask: Mask, clear: bool) -> None:
+        self.kernels.begin(mask, clear, self.ids, self.lanes, self.settings, self._named_starts, *self._begin_arrays)
+        self.any_ended = False
+
+    def step(self) -> None:
+        """Step every patient with ``self.actions``; results stand in obs, out, ends and, in the same-step mode, final_obs."""
+        waiting = self.ids[:, k.ENDED] != 0 if self.any_ended and self.mode == k.NEXT_STEP else None
+        if self.threads > 1 and self.kernels.compiled and not core_batch._forked:
+            self._step_in_threads()
+        else:
+            self.kernels.step(0, self.n, *self._step_arrays)
+        if waiting is not None:
+            self._begin(waiting, clear=True)
+        self.any_ended = bool(self.ends.any())
+        if self.any_ended and self.mode == k.SAME_STEP:
+            ended = self.ends[0] | self.ends[1]
+            self.final_obs[ended] = self.obs[ended]
+            self.final_state = self.record("state") if self.keep_final_state else None
+            self._begin(ended, clear=False)
+
+    def _step_in_threads(self) -> None:
+        import numba
+
+        before = numba.get_num_threads()
+        numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
+        self.kernels.step_parallel(min(self.threads, self.n), *self._step_arrays)
+        numba.set_num_threads(before)
+
+    def step_one(self) -> None:
+        """Step a batch of one patient that never begins again by itself: ``step`` without the questions."""
+        self.kernels.step(0, 1, *self._step_arrays)
+
+    def record(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a copy of a record ("state" or "params") of all patients, (fields, n).
+
+        Raises:
+            KeyError: there is no such record.
+        """
+        if name == "state":
+            states = self.lanes[:, STATE]
+            return np.array([values[states] for values in self.model.state_fields.values()], dtype=np.float64)
+        if name == "params":
+            return np.ascontiguousarray(self.model.params_of(self.lanes[:, START]).T)
+        raise KeyError(name)
+
+    def snapshot(self) -> dict[str, npt.NDArray[Any]]:
+        """Return a copy of everything that the course from here on depends on."""
+        return {"table": self.table.copy(), **{name: getattr(self, name).copy() for name in COPIED}}
+
+    def restore(self, snapshot: dict[str, npt.NDArray[Any]]) -> None:
+        """Return to a snapshot of a batch of the same shape."""
+        for name in COPIED:
+            target = getattr(self, name)
+            if target.shape != snapshot[name].shape:
+                raise ValueError(f"the snapshot's {name} has shape {snapshot[name].shape}, this batch's has {target.shape}")
+        self.table = snapshot["table"].copy()
+        for name in COPIED:
+            getattr(self, name)[...] = snapshot[name]
+        self.any_ended = bool((self.ids[:, k.ENDED] != 0).any())
