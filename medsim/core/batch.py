@@ -16,6 +16,7 @@ from medsim.core.streams import seed_words
 __all__ = ["FEWEST_FOR_TILES", "Batch", "PatientBatch"]
 
 FEWEST_FOR_TILES = 8  # below this many patients the scalar kernel is faster (benchmarks/speed)
+CONNECTED = ("terms", "costs", "measures", "kernels", "_step_arrays")  # what ``_connect`` sets
 
 _forked = False
 _kernels: dict[tuple[Any, ...], Kernels] = {}
@@ -149,9 +150,10 @@ class Batch:
         self.costs = self.out[first_cost:first_measure]  # (costs, n)
         self.measures = self.out[first_measure:]  # (measures, n)
         self.kernels = kernels_for(self.model, self.view)
+        self._step_arrays = (self.block, self.ids, self.settings, self.actions, self.obs, self.out, self.ends)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("terms", "costs", "measures", "kernels")}
+        return {name: value for name, value in vars(self).items() if name not in CONNECTED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -199,11 +201,10 @@ class Batch:
 
     def step_one(self) -> None:
         """Step a batch of one patient that never begins again by itself: ``step`` without the questions."""
-        self.kernels.step_lanes(0, 1, self.block, self.ids, self.settings, self.actions, self.obs, self.out, self.ends)
+        self.kernels.step_lanes(0, 1, *self._step_arrays)
 
     def _step_kernel(self) -> None:
-        use = self.kernels
-        arrays = (self.block, self.ids, self.settings, self.actions, self.obs, self.out, self.ends)
+        use, arrays = self.kernels, self._step_arrays
         if self.n < FEWEST_FOR_TILES or not use.compiled:
             use.step_lanes(0, self.n, *arrays)
         elif self.threads > 1 and not _forked:

@@ -1,10 +1,10 @@
 """The Gymnasium shell: one patient."""
 
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 
 from medsim.core import kernels as k
 from medsim.core.actions import single_writer
@@ -14,7 +14,8 @@ from medsim.core.task import Provenance, Task
 
 __all__ = ["PatientEnv"]
 
-Observation = npt.NDArray[np.float32]
+Observation = Any  # a row of float32, or a whole number where the space is Discrete
+CONNECTED = ("_write_action", "_action_row", "_step_one", "_report", "_ends", "_observation")  # what ``_connect`` sets for one batch
 
 
 class PatientEnv(gym.Env[Any, Any]):
@@ -30,13 +31,24 @@ class PatientEnv(gym.Env[Any, Any]):
         self.observation_space = task.observation_space()
         self.action_space = task.action_space
         self.batch = task.make_batch(1, mode=k.DISABLED)
-        self._write_action = single_writer(task.action_space)
-        self._cost_slice = slice(
-            k.FIRST_TERM + len(self.batch.term_names), k.FIRST_TERM + len(self.batch.term_names + self.batch.cost_names)
-        )
         self._seed: int | None = None  # of the streams; None until the first reset
         self._running = False
         self.history: list[list[float]] = []  # measures of each step, kept only when something renders them
+        self._connect()
+
+    def _connect(self) -> None:
+        """Set what refers into the batch, so that a step need not look it up, and which a copy must set anew."""
+        batch = self.batch
+        self._write_action = single_writer(self.task.action_space)
+        self._action_row = batch.actions[0]
+        self._step_one = batch.step_one
+        first_cost = k.FIRST_TERM + len(batch.term_names)
+        first_measure = first_cost + len(batch.cost_names)
+        self._term_rows = tuple(zip(batch.term_names, range(k.FIRST_TERM, first_cost), strict=True))
+        self._cost_rows = tuple(zip(batch.cost_names, range(first_cost, first_measure), strict=True))
+        self._report = batch.out[:first_measure, 0]
+        self._ends = batch.ends[:, 0]
+        self._observation = batch.obs[0].copy if batch.obs.ndim > 1 else partial(batch.obs.__getitem__, 0)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
         """Begin an episode.
@@ -68,7 +80,7 @@ class PatientEnv(gym.Env[Any, Any]):
         batch.reset()
         self._running = True
         self.history = [batch.measures[:, 0].tolist()] if self.render_mode else []
-        return batch.obs[0].copy(), self._info(batch.out[:, 0].tolist())
+        return self._observation(), self._info(self._report.tolist())
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Give an action for one step.
@@ -79,38 +91,38 @@ class PatientEnv(gym.Env[Any, Any]):
         """
         if not self._running:
             raise RuntimeError("this episode has ended, or none has begun: call reset() before step()")
-        batch = self.batch
-        self._write_action(batch.actions[0], action)
-        batch.step_one()
-        values = batch.out[:, 0].tolist()
-        terminated, truncated = batch.ends[:, 0].tolist()
+        self._write_action(self._action_row, action)
+        self._step_one()
+        values = self._report.tolist()
+        terminated, truncated = self._ends.tolist()
         info = self._info(values)
         if terminated or truncated:
             self._running = False
             info["outcome"] = self.task.model.outcomes[int(values[k.OUTCOME])]
             info["outcome_time_h"] = values[k.TIME_H]
         if self.render_mode:
-            self.history.append(batch.measures[:, 0].tolist())
-        return batch.obs[0].copy(), values[k.REWARD], terminated, truncated, info
+            self.history.append(self.batch.measures[:, 0].tolist())
+        return self._observation(), values[k.REWARD], terminated, truncated, info
 
     def _info(self, values: list[float]) -> dict[str, Any]:
-        batch, costs = self.batch, self._cost_slice
-        info: dict[str, Any] = {
-            "cost": values[k.COST],
-            "costs": dict(zip(batch.cost_names, values[costs], strict=True)),
-            "reward_terms": dict(zip(batch.term_names, values[k.FIRST_TERM : costs.start], strict=True)),
-        }
+        costs, terms = {}, {}  # filled in loops: half the time of dict(zip(...)) for a handful of names
+        for name, row in self._cost_rows:
+            costs[name] = values[row]
+        for name, row in self._term_rows:
+            terms[name] = values[row]
+        info: dict[str, Any] = {"cost": values[k.COST], "costs": costs, "reward_terms": terms}
         if self.task.expose_state:
+            batch = self.batch
             state = dict(zip(field_names(self.task.model.state), batch.record("state")[:, 0].tolist(), strict=True))
-            info["state"] = {**state, **dict(zip(batch.measure_names, values[costs.stop :], strict=True))}
+            info["state"] = {**state, **dict(zip(batch.measure_names, batch.measures[:, 0].tolist(), strict=True))}
         return info
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_write_action"}
+        return {name: value for name, value in vars(self).items() if name not in CONNECTED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._write_action = single_writer(self.task.action_space)
+        self._connect()
 
     def provenance(self) -> list[Provenance]:
         """Return every parameter with its value, unit and source; ``task.citation`` names the environment's own."""
