@@ -67,6 +67,8 @@ EDITS = {  # what is changed: file, text, new text
     "a constant of the model's module": ("treatments/glucose/model.py", "EATING_RATE_G_PER_MIN = 5.0", "EATING_RATE_G_PER_MIN = 2.0"),
     "a constant of the sensor's module": ("treatments/glucose/sensor.py", "PERSISTENCE = 0.7\n", "PERSISTENCE = 0.6\n"),
     "an operator of the integrator": ("core/kernels.py", "axpy(x, h, k3)", "axpy(x, -h, k3)"),
+    "an instruction that exp is made of": ("core/cpu_bits.py", "1.5 * 2.0**52 + 1023.0", "1.5 * 2.0**52 + 1024.0"),
+    "the loading of a record": ("core/cpu_records.py", "self.position += self.stride", "self.position += 2 * self.stride"),
     "a number of the random streams": ("core/streams.py", "0x9E3779B9", "0x9E3779B8"),
 }
 
