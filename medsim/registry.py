@@ -40,6 +40,18 @@ class EnvironmentCard:
 
 ENVIRONMENTS = (
     EnvironmentCard(
+        id="medsim/Sepsis-v0",
+        question="fluids and norepinephrine in septic shock, every hour for 72 h",
+        entry_point="medsim.treatments.sepsis:SepsisEnv",
+        vector_entry_point="medsim.treatments.sepsis:SepsisVectorEnv",
+        task="medsim.treatments.sepsis:sepsis_task",
+        policies="medsim.policies.sepsis",
+        floor_policy="random",
+        protocol_policy="surviving-sepsis",
+        ceiling_policy="adaptive",
+        scores=Scores(floor=-0.25, protocol=0.35, ceiling=0.45, command="medsim evaluate medsim/Sepsis-v0 --policy all"),
+    ),
+    EnvironmentCard(
         id="medsim/Glucose-v0",
         question="insulin dosing in type 1 diabetes, every 5 minutes for a day",
         entry_point="medsim.treatments.glucose:GlucoseEnv",

@@ -8,21 +8,10 @@ import numpy.typing as npt
 
 from medsim.core.vector import PatientVectorEnv
 from medsim.policies.clairvoyant import ClairvoyantPolicy
-from medsim.policies.policy import Policy, RandomPolicy
+from medsim.policies.policy import NamedColumns, Policy, RandomPolicy
 
 Array = npt.NDArray[Any]
 DOSES: Mapping[str, Any] = {"action": "continuous", "bolus": True}
-
-
-class NamedColumns:
-    """Reads observations by name."""
-
-    def __init__(self, env: PatientVectorEnv) -> None:
-        self.columns = {name: number for number, name in enumerate(env.task.view.names)}
-
-    def __call__(self, observations: Array, name: str) -> Array:
-        """Return a column as float64 (n,)."""
-        return observations[:, self.columns[name]].astype(np.float64)
 
 
 class DosingPolicy:

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from medsim.core.streams import Key, uniform, words
 from medsim.core.vector import PatientVectorEnv
 
-__all__ = ["FunctionPolicy", "Policy", "RandomPolicy"]
+__all__ = ["FunctionPolicy", "NamedColumns", "Policy", "RandomPolicy"]
 
 Array = npt.NDArray[Any]
 
@@ -26,6 +26,17 @@ class Policy(Protocol):
 
     def act(self, observations: Array) -> Array:
         """Return the actions (n,) or (n, a) for observations (n, k)."""
+
+
+class NamedColumns:
+    """Reads observations by name."""
+
+    def __init__(self, env: PatientVectorEnv) -> None:
+        self.columns = {name: number for number, name in enumerate(env.task.view.names)}
+
+    def __call__(self, observations: Array, name: str) -> Array:
+        """Return a column as float64 (n,)."""
+        return observations[:, self.columns[name]].astype(np.float64)
 
 
 class FunctionPolicy:
