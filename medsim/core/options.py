@@ -15,9 +15,9 @@ def choice(default: Any, *allowed: Any, doc: str) -> Any:
     return dataclasses.field(default=default, metadata={"allowed": (default, *allowed), "doc": doc})
 
 
-def within(default: float, low: float, high: float, *, doc: str) -> Any:
-    """Return a dataclass field that takes a number from low to high."""
-    return dataclasses.field(default=default, metadata={"range": (low, high), "doc": doc})
+def within(default: float | None, low: float, high: float, *, doc: str) -> Any:
+    """Return a dataclass field that takes a number from low to high, or None if that is its default."""
+    return dataclasses.field(default=default, metadata={"range": (low, high), "none": default is None, "doc": doc})
 
 
 def switch(default: bool, *, doc: str) -> Any:
@@ -47,5 +47,7 @@ def check_value(name: str, value: Any, rule: Mapping[str, Any]) -> None:
             raise ValueError(f"option {name} must be one of {', '.join(map(repr, rule['allowed']))}, not {value!r}")
     elif "range" in rule:
         low, high = rule["range"]
+        if value is None and rule["none"]:
+            return
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not low <= value <= high:
-            raise ValueError(f"option {name} must be a number from {low:g} to {high:g}, not {value!r}")
+            raise ValueError(f"option {name} must be a number from {low:g} to {high:g}{' or None' * rule['none']}, not {value!r}")

@@ -121,9 +121,9 @@ class Task:
                 continue
             if name not in parameters:
                 raise ValueError(f"unknown parameter {name!r} of a patient; allowed are like, {', '.join(parameters)}")
-            if not isinstance(value, Real) or not np.isfinite(float(value)) or float(value) <= 0.0:
-                raise ValueError(f"a patient's {name} must be a positive number, not {value!r}")
             lowest, highest = self.patient_limits.get(name, (0.0, np.inf))
+            if not isinstance(value, Real) or not np.isfinite(float(value)) or (float(value) <= 0.0 and name not in self.patient_limits):
+                raise ValueError(f"a patient's {name} must be a positive number, not {value!r}")
             if not lowest <= float(value) <= highest:
                 raise ValueError(f"a patient's {name} must be from {lowest:g} to {highest:g}, not {value!r}")
             row[parameters.index(name)] = value

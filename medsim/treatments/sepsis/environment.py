@@ -9,16 +9,42 @@ from gymnasium.vector import AutoresetMode
 
 from medsim.core.environment import PatientEnv
 from medsim.core.options import choice, parse_options, switch, within
-from medsim.core.task import Task
+from medsim.core.task import Panel, Task
 from medsim.core.vector import PatientVectorEnv
 from medsim.treatments.sepsis.constants import constant_sets
 from medsim.treatments.sepsis.definition import LEVELS, SEPSIS
+from medsim.treatments.sepsis.metrics import sepsis_metrics
 from medsim.treatments.sepsis.model import Settings
 
 COURSE_H = 72
 MOST_FLUID_ML_PER_H, MOST_NOREPINEPHRINE = 1000.0, 2.0
 COHORTS = ("train", "test", "shifted")
 WORLDS = tuple(f"world-{number}" for number in range(1, len(constant_sets())))
+
+PATIENT_LIMITS = {
+    "age_years": (18.0, 100.0), "weight_kg": (35.0, 250.0), "saps2": (10.0, 163.0), "hypertension": (0.0, 1.0), "charlson": (0.0, 37.0),
+    "pneumonia": (0.0, 1.0), "map_baseline_mmhg": (65.0, 130.0), "map_critical_mmhg": (35.0, 90.0), "inoculum": (0.05, 20.0),
+    "growth_per_h": (0.02, 2.44), "kill_per_h": (0.0, 10.0), "antibiotic_delay_h": (0.0, 1e6), "onset_damage": (0.05, 5.0),
+    "phagocyte_decay_per_h": (0.01, 0.2), "activation_by_damage": (0.005, 0.08), "damage_threshold": (0.02, 0.2),
+    "first_excess_ml_per_kg": (-25.0, 100.0), "leak": (0.0, 4.0), "vasoplegia": (0.0, 2.0), "c50_ng_per_ml": (5.0, 500.0),
+    "clearance_l_per_h": (5.0, 400.0), "frailty": (0.0, 10.0), "kidney": (0.0, 5.0), "liver": (0.0, 5.0), "marrow": (0.0, 5.0),
+    "brain": (0.0, 5.0), "creatinine_baseline_mg_per_dl": (0.2, 8.0), "heart_rate_baseline_per_min": (40.0, 110.0),
+}  # chosen: what the equations and the observation's space can hold; growth is the range that Reynolds 2006 gives  # fmt: skip
+
+PANELS = (
+    Panel(
+        title="pressure, mmHg",
+        lines={"map_mmhg": "mean arterial", "shown_map_mmhg": "as shown", "map_unsupported_mmhg": "without norepinephrine"},
+        wanted=(65.0, 75.0),
+        limits=(20.0, 120.0),
+    ),
+    Panel(title="norepinephrine,\nmcg/kg/min", lines={"norepinephrine_mcg_per_kg_per_min": "infusion"}),
+    Panel(title="fluid, mL", bars={"fluid_ml": "given in the step"}),
+    Panel(title="lactate, mmol/L", lines={"lactate_mmol_per_l": "true", "shown_lactate_mmol_per_l": "latest result"}),
+    Panel(title="damage; SOFA", lines={"damage": "damage (hidden)", "sofa": "SOFA (hidden)"}),
+    Panel(title="lung water,\nmL/kg", lines={"lung_water_ml_per_kg": "extravascular (hidden)"}, wanted=(3.0, 10.0), limits=(0.0, 30.0)),
+    Panel(title="probability\nof death", lines={"death_probability": "so far; at 72 h: by day 28 (hidden)"}, limits=(0.0, 1.3)),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +54,7 @@ class SepsisConfig:
     observation: str = choice("vector", "full", doc="what the agent sees")
     action: str = choice("discrete", "continuous", doc="a grid of fluid and norepinephrine levels, or doses in units")
     antibiotics: str = choice("patient", "agent", doc="who starts them: after the patient's own delay, or the agent")
-    antibiotic_delay_h: float | None = None
+    antibiotic_delay_h: float | None = within(None, 0.0, 72.0, doc="hours until antibiotics, for everybody; None: each patient's own")
     step_hours: int = choice(1, 2, 4, doc="hours between decisions")
     cohort: str = choice("train", *COHORTS[1:], *WORLDS, doc="who the patients are, or which world they live in")
     reward: str = choice("outcome", "shaped", doc="survival alone, or with a potential of SOFA and lactate")
@@ -43,6 +69,8 @@ def sepsis_task(**options: Any) -> Task:
     Raises:
         ValueError: an option is unknown or its value is not allowed.
     """
+    from medsim.treatments.sepsis.provenance import CITATION, provenance
+
     config = parse_options(SepsisConfig, options)
     horizon = COURSE_H // config.step_hours
     world = config.cohort if config.cohort in WORLDS else "v0"
@@ -69,6 +97,11 @@ def sepsis_task(**options: Any) -> Task:
         horizon_steps=horizon,
         step_h=float(config.step_hours),
         expose_state=config.expose_state,
+        patient_limits=PATIENT_LIMITS,
+        metrics=sepsis_metrics,
+        panels=PANELS,
+        citation=CITATION,
+        provenance=provenance,
     )
 
 

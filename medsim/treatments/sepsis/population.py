@@ -154,7 +154,7 @@ def at_recognition(p: Params, c: Constants) -> State:
     return State(
         0.0, pathogen, phagocytes, damage, mediator, plasma, excess, 0.0,
         lung_water_target(interstitial, inflamed, p.weight_kg, c),
-        LACTATE_REST_MMOL_PER_L + 2.0 * inflamed,  # chosen: shock is recognised by a lactate that has begun to rise
+        LACTATE_REST_MMOL_PER_L + 3.5 * inflamed,  # chosen: median about 2.7, as in SEPSIS-ACT
         p.creatinine_baseline_mg_per_dl,
         consolidation_target(p.pneumonia, inflamed),
         effusion_target_ml(interstitial, p.weight_kg),
