@@ -10,7 +10,7 @@ from typing import NamedTuple
 from medsim.core.portable import fmax, inline_exp, where
 from medsim.treatments.sepsis.circulation import circulation, inflammation, injury, norepinephrine_effect, perfusion
 from medsim.treatments.sepsis.constants import Constants
-from medsim.treatments.sepsis.fluids import EXCHANGE_PER_H, LOWEST_PLASMA_ML_PER_KG, plasma_share_ml, urine_ml_per_h
+from medsim.treatments.sepsis.fluids import LOWEST_PLASMA_ML_PER_KG, exchange_per_h, outflow_per_h, plasma_share_ml, urine_ml_per_h
 from medsim.treatments.sepsis.immune import ANTIBIOTIC_ONSET_H, immune_rates
 from medsim.treatments.sepsis.organs import (
     CONSOLIDATION_TAU_H,
@@ -45,7 +45,8 @@ class State(NamedTuple):
     creatinine_mg_per_dl: float
     consolidation: float  # share of the lung
     effusion_ml: float
-    urine_rate_ml_per_h: float
+    urine_rate_ml_per_h: float  # in the last integration step, as the pressure
+    map_mmhg: float
     urine_ml: float  # since the start
     hypotension_h: float  # hours below 65 mmHg since the start
     hazard: float  # cumulated: the patient is dead once it exceeds their threshold
@@ -234,8 +235,10 @@ def advance(x: State, u: Drive, p: Params, s: Settings, h: float) -> State:
 
     net = u.fluid_ml_per_h - x.urine_rate_ml_per_h
     excess = x.fluid_excess_ml + half * net
-    settled = plasma_share_ml(excess, inflamed, p.leak, p.weight_kg, c) + net / EXCHANGE_PER_H
-    lag = inline_exp(-half * EXCHANGE_PER_H)
+    outflow = outflow_per_h(x.map_mmhg)
+    exchange = exchange_per_h(outflow)
+    settled = plasma_share_ml(excess, outflow, inflamed, p.leak, p.weight_kg, c) + net / exchange
+    lag = inline_exp(-half * exchange)
     floor = LOWEST_PLASMA_ML_PER_KG * p.weight_kg
     plasma = fmax(settled + (x.plasma_excess_ml - settled) * lag, floor)
     flow = circulation(plasma, norepinephrine_effect(drug, p.c50_ng_per_ml), inflamed, p.weight_kg, p.map_baseline_mmhg, p.vasoplegia, c)
@@ -262,6 +265,7 @@ def advance(x: State, u: Drive, p: Params, s: Settings, h: float) -> State:
         relaxed(x.consolidation, consolidation_target(p.pneumonia, inflamed) / CONSOLIDATION_TAU_H, 1.0 / CONSOLIDATION_TAU_H, h),
         relaxed(x.effusion_ml, effusion_target_ml(excess - plasma, p.weight_kg) / EFFUSION_TAU_H, 1.0 / EFFUSION_TAU_H, h),
         urine,
+        flow.map_mmhg,
         x.urine_ml + h * urine,
         x.hypotension_h + where(flow.map_mmhg < 65.0, h, 0.0),
         x.hazard + h * hazard_per_h(damage_now, p.frailty, flow.map_mmhg, x.lung_water_ml_per_kg, c),

@@ -12,7 +12,7 @@ from medsim.core.portable import exp, fmax, fmin, log, sigmoid, where
 from medsim.core.streams import Key, normal, uniform, words
 from medsim.treatments.sepsis.circulation import circulation, inflammation, norepinephrine_clearance_l_per_h
 from medsim.treatments.sepsis.constants import Constants
-from medsim.treatments.sepsis.fluids import plasma_share_ml
+from medsim.treatments.sepsis.fluids import outflow_per_h, plasma_share_ml
 from medsim.treatments.sepsis.immune import KND, MEDIATOR_AT_REST, MUN, XDN, immune_rates
 from medsim.treatments.sepsis.model import (
     FATE,
@@ -149,7 +149,7 @@ def at_recognition(p: Params, c: Constants) -> State:
             break
     inflamed = inflammation(pathogen, phagocytes, c)
     excess = p.first_excess_ml_per_kg * p.weight_kg
-    plasma = plasma_share_ml(excess, inflamed, p.leak, p.weight_kg, c)
+    plasma = plasma_share_ml(excess, outflow_per_h(SHOCK_BELOW_MMHG), inflamed, p.leak, p.weight_kg, c)
     interstitial = excess - plasma
     return State(
         0.0, pathogen, phagocytes, damage, mediator, plasma, excess, 0.0,
@@ -158,7 +158,7 @@ def at_recognition(p: Params, c: Constants) -> State:
         p.creatinine_baseline_mg_per_dl,
         consolidation_target(p.pneumonia, inflamed),
         effusion_target_ml(interstitial, p.weight_kg),
-        0.5 * p.weight_kg, 0.0, 0.0, 0.0,
+        0.5 * p.weight_kg, SHOCK_BELOW_MMHG, 0.0, 0.0, 0.0,
     )  # fmt: skip
 
 
