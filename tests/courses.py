@@ -19,10 +19,16 @@ MORE_SETTINGS: dict[str, list[Options]] = {  # other ways to run an environment 
         {"bolus": True, "sensor_dropout": 0.3, "pump_occlusions_per_day": 4.0, "unannounced_meal": 0.5},
         {"action": "continuous", "bolus": True, "observation": "full", "pump_occlusions_per_day": 4.0, "step_minutes": 3},
         {"compat": "simglucose"},
-    ]
+    ],
+    "medsim/Sepsis-v0": [
+        {"antibiotics": "agent", "reward": "shaped", "step_hours": 2},
+        {"antibiotics": "agent", "action": "continuous", "deaths": "expected", "step_hours": 4},
+        {"cohort": "shifted", "antibiotic_delay_h": 6.0},
+    ],
 }
 HARSH: dict[str, Options] = {  # settings under which random actions end many episodes early
-    "medsim/Glucose-v0": {"action": "continuous", "bolus": True, "sensor_dropout": 0.2, "pump_occlusions_per_day": 6.0}
+    "medsim/Glucose-v0": {"action": "continuous", "bolus": True, "sensor_dropout": 0.2, "pump_occlusions_per_day": 6.0},
+    "medsim/Sepsis-v0": {"action": "continuous", "cohort": "shifted"},
 }
 
 
