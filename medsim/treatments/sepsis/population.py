@@ -40,7 +40,7 @@ from medsim.treatments.sepsis.organs import (
 # Age, weight, Charlson, share of pneumonia: table 1 of SEPSIS-ACT, Laterre et al., JAMA 2019;322:1476-1485 (shock on norepinephrine, n 828)
 AGE_MEAN_YEARS, AGE_SD_YEARS, AGE_LOWEST, AGE_HIGHEST = 66.0, 13.0, 18.0, 95.0  # 66.6 (12.8)
 WEIGHT_MEDIAN_KG, WEIGHT_SD, WEIGHT_LOWEST, WEIGHT_HIGHEST = 77.0, 0.28, 40.0, 170.0  # 80.2 (23.6) kg, as a log-normal
-CHARLSON_MEAN, PNEUMONIA_SHARE = 2.5, 0.4  # 2.5 (2.0); 40 %
+CHARLSON_MEAN, CHARLSON_SCALE, PNEUMONIA_SHARE = 2.5, 2.97, 0.4  # 2.5 (2.0), as a geometric distribution of that mean; 40 %
 # SEPSISPAM, Asfar et al., N Engl J Med 2014;370:1583-1593, table 1 (from memory, not verified): SAPS II 57 (16), hypertension 44 %
 SAPS_MEAN, SAPS_SD, SAPS_LOWEST, SAPS_HIGHEST = 57.0, 15.0, 15.0, 120.0
 SAPS_PER_YEAR = 0.3  # points of SAPS II per year of age: 0 below 40 to 18 from 80 on, Le Gall et al., JAMA 1993;270:2957-2963
@@ -78,7 +78,7 @@ def drawn(key: Key, attempt: int, cohort: float, shift: float, c: Constants) -> 
     w = words(key, first + 1, POPULATION)
     hypertension = where(uniform(w[0]) < sigmoid(HYPERTENSION_LOGIT + HYPERTENSION_PER_YEAR * (age - AGE_MEAN_YEARS)), 1.0, 0.0)
     pneumonia = where(uniform(w[1]) < PNEUMONIA_SHARE, 1.0, 0.0)
-    charlson = fmin(float(int(-CHARLSON_MEAN * log(uniform(w[2])))), 10.0)
+    charlson = fmin(float(int(-CHARLSON_SCALE * log(uniform(w[2])))), 15.0)
     baseline = MAP_BASELINE_MMHG + MAP_HYPERTENSION_MMHG * hypertension + MAP_SD_MMHG * bounded_normal(w[3])
     w = words(key, first + 2, POPULATION)
     critical = c.critical_share * baseline + CRITICAL_HYPERTENSION_MMHG * hypertension + CRITICAL_SD_MMHG * bounded_normal(w[0])

@@ -62,7 +62,7 @@ def bedside(x: State, p: Params, s: Settings) -> Bedside:
     pf = pf_ratio_mmhg(x.lung_water_ml_per_kg, x.consolidation)
     fio2 = fmin(fmax(PAO2_WANTED_MMHG / pf, 0.21), 1.0)
     rate = fmin(16.0 + 7.0 * inflamed + 0.7 * fmax(x.lactate_mmol_per_l - 1.0, 0.0), 40.0)
-    bilirubin, platelets = 0.6 * exp(0.16 * x.damage * p.liver), 230.0 * exp(-0.11 * x.damage * p.marrow)
+    bilirubin, platelets = 0.6 * exp(fmin(0.16 * x.damage * p.liver, 4.0)), 230.0 * exp(-0.11 * x.damage * p.marrow)
     gcs = fmax(15.0 - 0.55 * x.damage * p.brain, 3.0)
     of_lungs, of_kidney = smooth_points(pf, RESPIRATION), smooth_points(x.creatinine_mg_per_dl, KIDNEY)
     of_pressure, of_liver = smooth_points(bare.map_mmhg, PRESSURE), smooth_points(bilirubin, LIVER)
