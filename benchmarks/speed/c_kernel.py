@@ -68,7 +68,7 @@ def batch_integrate(model: Model, view: View) -> Integrate:
         for tile in range(block.shape[0]):
             row = block[tile]
             for _ in range(steps):
-                advance_tile(row, h)
+                advance_tile(row, 0.0, h)  # Runge-Kutta reads no settings
 
     compiled: Integrate = numba.njit(error_model="numpy")(integrate)
     return compiled
