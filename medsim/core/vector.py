@@ -11,6 +11,7 @@ from gymnasium.vector.utils import batch_space
 
 from medsim.core import kernels as k
 from medsim.core.actions import batch_writer
+from medsim.core.charts import ChartedBatch
 from medsim.core.model import field_names
 from medsim.core.streams import fresh_seed
 from medsim.core.task import Provenance, Task
@@ -21,7 +22,7 @@ MODES = {AutoresetMode.NEXT_STEP: k.NEXT_STEP, AutoresetMode.SAME_STEP: k.SAME_S
 Array = npt.NDArray[Any]
 
 
-class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
+class PatientVectorEnv(gym.vector.VectorEnv[Any, Array, Array]):
     """A batch of patients of a task; slot k of seed s is the patient that one environment meets with ``options={"slot": k}``."""
 
     def __init__(self, task: Task, num_envs: int, *, autoreset_mode: AutoresetMode | str, threads: int) -> None:
@@ -51,9 +52,7 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         self._seeded = False
         self._waiting = np.ones(self.num_envs, dtype=np.bool_)  # which cannot be stepped: only reset() begins their episode
 
-    def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Array, dict[str, Any]]:
+    def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode of every patient.
 
         Args:
@@ -75,7 +74,7 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         batch.ids[mask, k.NAMED_ROW] = named[mask]
         batch.reset(mask)
         self._waiting &= ~mask
-        return batch.obs.copy(), self._info(batch.out.copy())
+        return self.observations(), self._info(batch.out.copy())
 
     def _mask(self, mask: Any) -> npt.NDArray[np.bool_]:
         if mask is None:
@@ -114,7 +113,21 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
             self.batch.seed(seed, mask=mask)
         self._seeded = True
 
-    def step(self, actions: Any) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+    def observations(self) -> Any:
+        """Return what is seen of every patient now, (n, ...) or a dict of such arrays, as the caller's own."""
+        return self.batch.observation() if isinstance(self.batch, ChartedBatch) else self.batch.obs.copy()
+
+    def _final_observations(self, ended: npt.NDArray[np.bool_]) -> Any:
+        """Return what was last seen of those who ended, in the rows that are theirs."""
+        if not isinstance(self.batch, ChartedBatch):
+            return self.batch.final_obs.copy()
+        finals = {}
+        for name, rows in self.batch.final_windows.items():
+            finals[name] = np.zeros((self.num_envs, *rows.shape[1:]), dtype=rows.dtype)
+            finals[name][ended] = rows
+        return finals
+
+    def step(self, actions: Any) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
         """Step every patient; all arrays returned are the caller's own.
 
         Raises:
@@ -134,9 +147,9 @@ class PatientVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
             ended = terminated | truncated
             if ended.any():
-                info["final_obs"], info["_final_obs"] = batch.final_obs.copy(), ended
+                info["final_obs"], info["_final_obs"] = self._final_observations(ended), ended
                 info["final_info"], info["_final_info"] = self._info(out.copy(), batch.final_state), ended
-        return batch.obs.copy(), out[k.REWARD], terminated, truncated, info
+        return self.observations(), out[k.REWARD], terminated, truncated, info
 
     def step_running(self, actions: Any) -> npt.NDArray[np.bool_]:
         """Step the environments whose episode is running; without autoreset, those that have ended stand still.

@@ -75,7 +75,7 @@ def rollout(env: PatientVectorEnv, policy: Policy, *, seed: int, progress: Calla
     rewards, costs, measures = [], [], [batch.measures.copy()]
     for _ in range(env.task.horizon_steps):
         ended = env.step_running(policy.act(observations))
-        observations = batch.obs.copy()
+        observations = env.observations()
         rewards.append(np.where(alive, batch.out[kernels.REWARD], 0.0))
         costs.append(np.where(alive, batch.costs, 0.0))
         measures.append(np.where(alive, batch.measures, 0.0))

@@ -29,9 +29,15 @@ class Policy(Protocol):
 
 
 class NamedColumns:
-    """Reads observations by name."""
+    """Reads observations by name.
+
+    Raises:
+        ValueError: observations are not rows of numbers.
+    """
 
     def __init__(self, env: PatientVectorEnv) -> None:
+        if isinstance(env.single_observation_space, spaces.Dict):
+            raise ValueError(f"this policy reads numbers by name, and {env.task.id} shows a chart: choose observation='vector'")
         self.columns = {name: number for number, name in enumerate(env.task.view.names)}
 
     def __call__(self, observations: Array, name: str) -> Array:
