@@ -153,9 +153,10 @@ def test_a_masked_reset_does_not_swallow_the_end_of_another_environment(env_id: 
 def test_named_patients_are_themselves_whatever_the_seed_and_slot(env_id: str) -> None:
     names, table = make_task(env_id).model.patients()
     batch = gym.make_vec(env_id, num_envs=N, expose_state=True)
+    rows = np.arange(N) % len(names)
     for seed in (1, 2):
-        batch.reset(seed=seed, options={"patient": list(names[:N])})
-        np.testing.assert_array_equal(batch.unwrapped.batch.record("params").T, table[:N])
+        batch.reset(seed=seed, options={"patient": [names[row] for row in rows]})
+        np.testing.assert_array_equal(batch.unwrapped.batch.record("params").T, table[rows])
     batch.reset(seed=1, options={"patient": names[0]})
     np.testing.assert_array_equal(batch.unwrapped.batch.record("params").T, np.tile(table[0], (N, 1)))
 
@@ -163,9 +164,10 @@ def test_named_patients_are_themselves_whatever_the_seed_and_slot(env_id: str) -
 @every_id
 def test_patients_described_one_by_one_are_those_named(env_id: str) -> None:
     names, _ = make_task(env_id).model.patients()
+    chosen = [names[k % len(names)] for k in range(N)]
     batch, twin = (gym.make_vec(env_id, num_envs=N, **HARSH[env_id]) for _ in range(2))
-    named = batch.reset(seed=1, options={"patient": list(names[:N])})[0]
-    np.testing.assert_array_equal(twin.reset(seed=1, options={"patient": [{"like": name} for name in names[:N]]})[0], named)
+    named = batch.reset(seed=1, options={"patient": chosen})[0]
+    np.testing.assert_array_equal(twin.reset(seed=1, options={"patient": [{"like": name} for name in chosen]})[0], named)
     for step in range(40):
         actions = actions_at(batch.single_action_space, np.arange(N), step)
         np.testing.assert_array_equal(batch.step(actions)[0], twin.step(actions)[0])

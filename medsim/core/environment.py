@@ -114,7 +114,7 @@ class PatientEnv(gym.Env[Any, Any]):
         if self.task.expose_state:
             batch = self.batch
             state = dict(zip(field_names(self.task.model.state), batch.record("state")[:, 0].tolist(), strict=True))
-            info["state"] = {**state, **dict(zip(batch.measure_names, batch.measures[:, 0].tolist(), strict=True))}
+            info["state"] = {**dict(zip(batch.measure_names, batch.measures[:, 0].tolist(), strict=True)), **state}
         return info
 
     def __getstate__(self) -> dict[str, Any]:

@@ -83,22 +83,46 @@ def score_rows() -> Rows:
 
 
 def population_rows() -> Rows:
-    """Return the distributions of the patients."""
+    """Return how every parameter of a patient is drawn."""
+    c = constant_sets()["v0"]
+    latent = f"{REYNOLDS} for the median; spread and share of the latent severity fitted (coupling.immune_sd, coupling.severity_share)"
+
+    def around(median: float, log_sd: float) -> str:
+        return f"median {median:g}, log sd {log_sd:g}"
+
+    pop = population
     return [
-        ("population.age", f"{population.AGE_MEAN_YEARS:g} (sd {population.AGE_SD_YEARS:g})", "years", SEPSIS_ACT),
-        ("population.weight", f"median {population.WEIGHT_MEDIAN_KG:g}, log sd {population.WEIGHT_SD:g}", "kg", SEPSIS_ACT),
-        ("population.charlson", population.CHARLSON_MEAN, "points, mean before whole points", SEPSIS_ACT),
-        ("population.pneumonia", population.PNEUMONIA_SHARE, "share", SEPSIS_ACT),
-        ("population.saps2", f"{population.SAPS_MEAN:g} (sd {population.SAPS_SD:g})", "points", SEPSISPAM),
-        ("population.hypertension", "44 % at the mean age", "", SEPSISPAM),
-        ("population.antibiotic_delay", f"median {population.DELAY_MEDIAN_H:g}, log sd {population.DELAY_SD:g}", "h", SEYMOUR),
-        ("population.map_baseline", f"{population.MAP_BASELINE_MMHG:g}, +{population.MAP_HYPERTENSION_MMHG:g} in hypertension", "mmHg", "chosen"),
-        ("population.map_critical_shift", population.CRITICAL_HYPERTENSION_MMHG, "mmHg", "chosen: autoregulation shifts in hypertension"),
-        ("population.inoculum", f"{population.INOCULUM_LOWEST:g} to {population.INOCULUM_HIGHEST:g}", "Reynolds' units", "chosen"),
-        ("population.spreads", str({"kill": population.KILL_SD, "onset": population.ONSET_SD, "leak": population.LEAK_SD,
-                                    "vasoplegia": population.VASOPLEGIA_SD, "c50": population.C50_SD}), "log sd", "chosen"),
-        ("population.first_excess_sd", population.FIRST_EXCESS_SD_ML_PER_KG, "mL/kg", "chosen: some come dry, some after a litre"),
-        ("population.shock_below", population.SHOCK_BELOW_MMHG, "mmHg", "chosen: hypotension as consensus definitions have it"),
+        ("patient.age_years", f"{pop.AGE_MEAN_YEARS:g} (sd {pop.AGE_SD_YEARS:g})", "years", SEPSIS_ACT),
+        ("patient.weight_kg", around(pop.WEIGHT_MEDIAN_KG, pop.WEIGHT_SD), "kg", SEPSIS_ACT),
+        ("patient.saps2", f"{pop.SAPS_MEAN:g} (sd {pop.SAPS_SD:g}), +{pop.SAPS_PER_YEAR:g} a year of age", "points", SEPSISPAM),
+        ("patient.hypertension", "44 % at the mean age, more with age", "0 or 1", SEPSISPAM),
+        ("patient.charlson", f"geometric, mean {pop.CHARLSON_MEAN:g}", "points", SEPSIS_ACT),
+        ("patient.pneumonia", f"{pop.PNEUMONIA_SHARE:g} of patients", "0 or 1", SEPSIS_ACT),
+        ("patient.map_baseline_mmhg", f"{pop.MAP_BASELINE_MMHG:g} (sd {pop.MAP_SD_MMHG:g}), +{pop.MAP_HYPERTENSION_MMHG:g} in hypertension", "mmHg", "chosen"),
+        ("patient.map_critical_mmhg", f"share coupling.critical_share of the baseline (sd {pop.CRITICAL_SD_MMHG:g}), "
+         f"+{pop.CRITICAL_HYPERTENSION_MMHG:g} in hypertension", "mmHg", "chosen: autoregulation shifts in hypertension"),
+        ("patient.inoculum", f"{pop.INOCULUM_LOWEST:g} to {pop.INOCULUM_HIGHEST:g}, even", "Reynolds' units", "chosen: those who need help at all"),
+        ("patient.growth_per_h", around(c.growth_median_per_h, c.growth_sd), "1/h", "fitted within the 0.021 to 2.44 that Reynolds et al. allow"),
+        ("patient.kill_per_h", around(c.kill_median_per_h, pop.KILL_SD), "1/h", "median fitted; spread chosen"),
+        ("patient.antibiotic_delay_h", around(pop.DELAY_MEDIAN_H, pop.DELAY_SD), "h", f"{SEYMOUR}: median 0.95 (0.35-1.95)"),
+        ("patient.onset_damage", around(c.onset_damage_median, pop.ONSET_SD), "Reynolds' units", "median fitted; spread chosen"),
+        ("patient.phagocyte_decay_per_h", around(immune.MUN, c.immune_sd), "1/h", latent),
+        ("patient.activation_by_damage", around(immune.KND, c.immune_sd), "1/h", latent),
+        ("patient.damage_threshold", around(immune.XDN, c.immune_sd), "Reynolds' units", latent),
+        ("patient.first_excess_ml_per_kg", f"0 (sd {pop.FIRST_EXCESS_SD_ML_PER_KG:g})", "mL/kg", "chosen: some come dry, some after a litre"),
+        ("patient.leak", around(1.0, pop.LEAK_SD), "1", "chosen"),
+        ("patient.vasoplegia", around(1.0, pop.VASOPLEGIA_SD), "1", "chosen"),
+        ("patient.c50_ng_per_ml", around(c.c50_ng_per_ml, pop.C50_SD), "ng/mL", f"{PAS}; spread chosen"),
+        ("patient.clearance_l_per_h", "from SAPS II", "L/h", BELOEIL),
+        ("patient.frailty", f"log sd {c.frailty_sd:g}, +1 % a year of age, +5 % a point of Charlson", "1", "chosen"),
+        ("patient.kidney", around(1.0, c.organ_sd), "1", "chosen"),
+        ("patient.liver", around(1.0, c.organ_sd), "1", "chosen"),
+        ("patient.marrow", around(1.0, c.organ_sd), "1", "chosen"),
+        ("patient.brain", around(1.0, c.organ_sd), "1", "chosen"),
+        ("patient.creatinine_baseline_mg_per_dl", "median 0.9, log sd 0.25, +0.5 % a year of age", "mg/dL", "chosen, within the normal range"),
+        ("patient.heart_rate_baseline_per_min", "72 (sd 8)", "1/min", "chosen, within the normal range"),
+        ("population.shock_below", pop.SHOCK_BELOW_MMHG, "mmHg", "chosen: hypotension as consensus definitions have it"),
+        ("population.pre_course", pop.PRE_COURSE_H, "h", "chosen: an infection that has not led to shock by then was cleared"),
     ]  # fmt: skip
 
 
