@@ -83,15 +83,45 @@ def arrays_in(value: Any, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
             yield from arrays_in(part, f"{name}/{key}")
 
 
+def flat(observation: Any, *, batch: bool = False) -> np.ndarray:
+    """Return an observation, or a batch of them, as rows of numbers: the arrays of a dict one after the other, by name."""
+    if not isinstance(observation, dict):
+        return np.asarray(observation)
+    parts = [array.reshape(len(array) if batch else 1, -1) for _, array in sorted(observation.items())]
+    rows = np.concatenate(parts, axis=1, dtype=np.float32)
+    return rows if batch else rows[0]
+
+
+def bounds(space: spaces.Space[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest value of every number of a flat observation."""
+    if isinstance(space, spaces.Dict):
+        return tuple(flat({name: getattr(part, end) for name, part in space.items()}) for end in ("low", "high"))  # type: ignore[return-value]
+    return space.low, space.high  # type: ignore[attr-defined]
+
+
+def part_names(task: Any) -> list[str]:
+    """Return the names of the numbers of a flat observation; in a chart's, those that are empty for ever end in ``(empty)``."""
+    chart = getattr(task, "chart", None)
+    if chart is None:
+        return list(task.view.names)
+    columns = [name if name in chart.produced else f"{name} (empty)" for name in chart.names]
+    who = [static.name if static.name in chart.known else f"{static.name} (empty)" for static in chart.statics]
+    rows = range(1 - chart.hours, 1)
+    grid = [f"{row} h {name}" for row in rows for name in columns]
+    given = [f"{row} h {column.name}" for row in rows for column in chart.treatments]
+    return [*who, *(f"{static.name} known (empty)" for static in chart.statics), *grid * 3, "time_h", *given]
+
+
 class Course:
     """What happened step by step: obs (steps + 1, n, d), the rest (steps, n); costs and terms with their names' axis last."""
 
-    def __init__(self, first_obs: np.ndarray) -> None:
-        self.obs, self.rewards, self.costs, self.terms = [first_obs], [], [], []
+    def __init__(self, first_obs: Any, *, batch: bool = False) -> None:
+        self.batch = batch
+        self.obs, self.rewards, self.costs, self.terms = [flat(first_obs, batch=batch)], [], [], []
         self.terminated, self.truncated = [], []
 
     def add(self, obs: Any, reward: Any, terminated: Any, truncated: Any, info: dict[str, Any]) -> None:
-        self.obs.append(obs)
+        self.obs.append(flat(obs, batch=self.batch))
         self.rewards.append(reward)
         self.costs.append(np.stack([*info["costs"].values(), info["cost"]], axis=-1))
         self.terms.append(np.stack([*info["reward_terms"].values()], axis=-1))
@@ -124,7 +154,7 @@ def play_one(env_id: str, options: Options, steps: int, *, seed: int = 1, slot: 
 def play_batch(env_id: str, options: Options, steps: int, n: int, *, seed: int = 1, threads: int = 1) -> dict[str, np.ndarray]:
     """Return the courses of slots 0 to n - 1."""
     env = gym.make_vec(env_id, num_envs=n, threads=threads, **options)
-    course = Course(env.reset(seed=seed)[0])
+    course = Course(env.reset(seed=seed)[0], batch=True)
     for step in range(steps):
         course.add(*env.step(actions_at(env.single_action_space, np.arange(n), step)))
     return course.arrays()
