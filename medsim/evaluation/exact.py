@@ -8,13 +8,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from medsim.core.decision_tables import DecisionTable
 from medsim.core.tabular import TabularTask
 
-__all__ = ["TIE", "Exact", "Problem", "backward_induction", "evaluate_probabilities", "policy_iteration", "value_iteration"]
+__all__ = [
+    "TIE", "Exact", "Problem", "backward_induction", "evaluate_probabilities", "evaluate_table", "policy_iteration", "value_iteration",
+]  # fmt: skip
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
+NOBODY = 1e-15  # so small a share of patients is none
 TIE = 1e-9  # actions whose values differ by less are equally good; the one with the lowest number is then taken
 
 
@@ -80,13 +84,20 @@ def evaluate_probabilities(problem: Problem, probabilities: Array) -> Exact:
     """Return what action probabilities (steps or 1, states, actions) are worth in a task, by its own horizon and discount.
 
     Raises:
-        ValueError: without a deadline the probabilities change from step to step, or some course never ends.
+        ValueError: without a deadline, the probabilities change from step to step.
     """
     if problem.horizon is None:
         if len(probabilities) != 1:
             raise ValueError(f"a course without a deadline is valued under one table for all steps, not {len(probabilities)}")
         return to_the_end(problem, probabilities[0])
     return to_the_deadline(problem, probabilities)
+
+
+def evaluate_table(problem: Problem, table: DecisionTable) -> Exact:
+    """Return what a table is worth, whose codes are those of an observation mode of the task (or ``"any"``: one row for all)."""
+    views = problem.model.views
+    code_of = np.zeros(problem.states, dtype=np.int64) if table.observation == "any" else views[table.observation].code_of_state
+    return evaluate_probabilities(problem, table.probabilities[:, code_of])
 
 
 def to_the_deadline(problem: Problem, probabilities: Array) -> Exact:
@@ -103,29 +114,21 @@ def to_the_deadline(problem: Problem, probabilities: Array) -> Exact:
 
 
 def to_the_end(problem: Problem, probabilities: Array) -> Exact:
-    """Solve for how often each state is visited, with and without discount."""
-    moves = problem.under(probabilities, problem.go_on).toarray().T
+    """Count how often each state is visited while patients are watched; a discounted value is solved for, to the very end."""
+    moves, start = problem.under(probabilities, problem.go_on).T.tocsr(), problem.task.start
+    present, visits = start.copy(), start.copy()
+    for _ in range(problem.task.horizon_steps - 1):
+        present = moves @ present
+        visits += present
+        if present.sum() < NOBODY:
+            break
+    chosen = visits[:, None] * probabilities
     tally = Tally(problem)
-    visits = visited(moves, problem.task.start)
-    tally.add(visits, visits[:, None] * probabilities, problem.arrive.T @ (visits[:, None] * probabilities).ravel(), 0.0)
-    visits = visited(problem.discount * moves, problem.task.start) if problem.discount < 1.0 else visits
-    tally.value = float((problem.arrive.T @ (visits[:, None] * probabilities).ravel()) @ problem.model.rewards)
-    return tally.result(still_there=0.0)
-
-
-def visited(moves: Array, start: Array) -> Array:
-    """Return how often each state is visited: x = start + moves x.
-
-    Raises:
-        ValueError: some course never ends.
-    """
-    try:
-        visits = np.linalg.solve(np.eye(len(start)) - moves, start)
-    except np.linalg.LinAlgError:
-        visits = np.full(len(start), np.nan)
-    if not np.isfinite(visits).all() or (visits < -1e-9).any() or visits.max() > 1e12:
-        raise ValueError("under this policy some course never ends, so that it has no undiscounted value")
-    return np.asarray(visits)
+    tally.add(visits, chosen, problem.arrive.T @ chosen.ravel(), 1.0)
+    if problem.discount < 1.0:
+        weighted = np.linalg.solve(np.eye(problem.states) - problem.discount * moves.toarray(), start)
+        tally.value = float((problem.arrive.T @ (weighted[:, None] * probabilities).ravel()) @ problem.model.rewards)
+    return tally.result(still_there=float((moves @ present).sum()))
 
 
 class Tally:
@@ -198,7 +201,10 @@ def policy_iteration(problem: Problem, sign: float = 1.0) -> tuple[Integers, Arr
     for rounds in range(1, 1000):
         one = np.eye(problem.actions)[actions]
         moves = problem.under(one, problem.go_on).toarray()
-        values = np.linalg.solve(np.eye(problem.states) - problem.discount * moves, problem.rewards[rows, actions])
+        try:
+            values = np.linalg.solve(np.eye(problem.states) - problem.discount * moves, problem.rewards[rows, actions])
+        except np.linalg.LinAlgError as error:
+            raise ValueError("with discount 1 some course never ends: give a discount below 1") from error
         q = sign * problem.q_values(values)
         better = q.max(axis=1) > q[rows, actions] + TIE
         if not better.any():
