@@ -1,6 +1,7 @@
 """One table of every environment: its id, where it lives, and the scores between which a policy is placed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
@@ -36,6 +37,8 @@ class EnvironmentCard:
     protocol_policy: str
     ceiling_policy: str
     scores: Scores
+    evaluation: Mapping[str, Any] = field(default_factory=dict)  # options under which policies are evaluated
+    patients: int = 100  # on how many of the fixed test patients
 
 
 ENVIRONMENTS = (
@@ -50,6 +53,8 @@ ENVIRONMENTS = (
         protocol_policy="surviving-sepsis",
         ceiling_policy="adaptive",
         scores=Scores(floor=-0.25, protocol=0.35, ceiling=0.45, command="medsim evaluate medsim/Sepsis-v0 --policy all"),
+        evaluation={"deaths": "expected"},  # the probability of death in place of a drawn one: the same mean, far less noise
+        patients=400,
     ),
     EnvironmentCard(
         id="medsim/Glucose-v0",

@@ -9,9 +9,9 @@ import numpy as np
 
 from medsim.cli.progress import Progress
 from medsim.cli.verbs import Verb, find_policy, parse_settings
-from medsim.evaluation.rollout import DEFAULT_PATIENTS, DEFAULT_SEED, EvaluationResult, evaluate
+from medsim.evaluation.rollout import DEFAULT_SEED, EvaluationResult, evaluate
 from medsim.evaluation.statistics import interquartile_mean, percentile_interval, stratified_bootstrap
-from medsim.registry import make_task
+from medsim.registry import card, make_task
 
 __all__ = ["VERB"]
 
@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", action="append", required=True, help="a reference policy's name, a training run's folder, or all; can be repeated"
     )
-    parser.add_argument("--patients", type=int, default=DEFAULT_PATIENTS, help="how many of the list (default %(default)s)")
+    parser.add_argument("--patients", type=int, help="how many of the list (default: as many as the environment's card says)")
     parser.add_argument("--cohort", default="test", help="train, test or shifted (default %(default)s)")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the list of patients (default %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="threads that step the batch (default 1)")
@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
     from medsim.policies import reference_policies
 
+    if args.patients is None:
+        args.patients = card(args.env).patients
     if args.patients < 1:
         raise ValueError(f"--patients must be 1 or more, not {args.patients}")
     names = [name for given in args.policy for name in (reference_policies(args.env) if given == "all" else [given])]

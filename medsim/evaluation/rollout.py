@@ -13,9 +13,8 @@ from medsim.core.vector import PatientVectorEnv
 from medsim.policies.policy import Policy
 from medsim.registry import card, make_task
 
-__all__ = ["DEFAULT_PATIENTS", "DEFAULT_SEED", "EvaluationResult", "Trace", "evaluate", "rollout"]
+__all__ = ["DEFAULT_SEED", "EvaluationResult", "Trace", "evaluate", "rollout"]
 
-DEFAULT_PATIENTS = 100
 DEFAULT_SEED = 20260  # the fixed list of patients: slots 0, 1, ... of this seed in the test cohort
 
 Array = npt.NDArray[np.float64]
@@ -98,22 +97,25 @@ def rollout(env: PatientVectorEnv, policy: Policy, *, seed: int, progress: Calla
 
 
 def evaluate(env_id: str, policy: Policy, *, options: Mapping[str, Any] | None = None, cohort: str = "test",
-             patients: int = DEFAULT_PATIENTS, seed: int = DEFAULT_SEED, threads: int = 1,
+             patients: int | None = None, seed: int = DEFAULT_SEED, threads: int = 1,
              progress: Callable[[int], None] | None = None) -> EvaluationResult:  # fmt: skip
     """Return how a policy does on the first ``patients`` patients of a cohort.
 
     Args:
-        env_id: the environment; options: its options, over the policy's own; progress: called with 1 after every step.
+        env_id: the environment; options: its options, over the policy's own, over those that its card evaluates under.
+        patients: how many; None: as many as the card says; progress: called with 1 after every step.
 
     Raises:
         ValueError: an option is not allowed, or patients is below 1.
     """
-    task = make_task(env_id, **{**policy.options, **(options or {}), "cohort": cohort})
+    known = card(env_id)
+    patients = known.patients if patients is None else patients
+    task = make_task(env_id, **{**known.evaluation, **policy.options, **(options or {}), "cohort": cohort})
     env = PatientVectorEnv(task, patients, autoreset_mode=AutoresetMode.DISABLED, threads=threads)
     trace = rollout(env, policy, seed=seed, progress=progress)
     returns = trace.rewards.sum(axis=0)
     costs = {name: values.sum(axis=0) for name, values in trace.costs.items()}
-    scores = card(env_id).scores
+    scores = known.scores
     return EvaluationResult(
         env_id=env_id,
         policy=policy.name,

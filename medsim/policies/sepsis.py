@@ -202,7 +202,6 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "surviving-sepsis": Resuscitation,
     "restrictive": Restrictive,
     "liberal": Liberal,
-    "map-65": pressure_arm("map-65", 65.0),
     "map-80": pressure_arm("map-80", 80.0),
     "adaptive": Adaptive,
 }
