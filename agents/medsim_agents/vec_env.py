@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from medsim.core import kernels as k
 from medsim.core.actions import batch_writer
+from medsim.core.charts import ChartedBatch
 from medsim.core.vector import PatientVectorEnv
 from medsim.registry import make_task
 
@@ -83,8 +84,8 @@ class MedsimVecEnv(VecEnv):
             options = one_for_all(options, self.num_envs)
         self._reset_options_given = dict(options or {})
 
-    def reset(self) -> Array:
-        """Begin an episode of every patient; returns the observations (n, k).
+    def reset(self) -> Any:
+        """Begin an episode of every patient; returns the observations (n, k), or a dict of arrays (n, ...) where the task has a chart.
 
         Raises:
             ValueError: an option of ``set_options`` is not allowed.
@@ -103,8 +104,8 @@ class MedsimVecEnv(VecEnv):
         """
         self._write_actions(self.batch.actions, actions)
 
-    def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
-        """Step; returns observations (n, k), rewards (n,), who has ended (n,) and the infos. All arrays are the caller's own."""
+    def step_wait(self) -> tuple[Any, Array, Array, list[dict[str, Any]]]:
+        """Step; returns observations as ``reset``, rewards (n,), who has ended (n,) and the infos. All arrays are the caller's own."""
         batch = self.batch
         batch.step()
         self._returns += batch.out[k.REWARD]
@@ -115,12 +116,14 @@ class MedsimVecEnv(VecEnv):
             infos = self._infos_of(np.flatnonzero(ended))
             self._returns[ended], self._lengths[ended] = 0.0, 0
             self._costs[:, ended] = 0.0
-        return batch.obs.copy(), batch.out[k.REWARD].astype(np.float32), ended, infos
+        return self.shell.observations(), batch.out[k.REWARD].astype(np.float32), ended, infos
 
     def _infos_of(self, ended: npt.NDArray[np.intp]) -> list[dict[str, Any]]:
         """Return the infos of a step in which these environments ended."""
         batch, names = self.batch, self.cost_names
-        finals = batch.final_obs[ended]
+        finals: Sequence[Any] | Array = batch.final_obs[ended]
+        if isinstance(batch, ChartedBatch):
+            finals = [{name: rows[row] for name, rows in batch.final_windows.items()} for row in range(len(ended))]
         cut = (batch.ends[1] & ~batch.ends[0])[ended].tolist()
         codes, times, costs = batch.out[k.OUTCOME][ended].tolist(), batch.out[k.TIME_H][ended].tolist(), batch.costs[:, ended].T.tolist()
         returns, lengths, totals = self._returns[ended].tolist(), self._lengths[ended].tolist(), self._costs[:, ended].T.tolist()

@@ -8,13 +8,14 @@ import numpy as np
 
 from medsim.core import kernels as k
 from medsim.core.actions import single_writer
+from medsim.core.charts import ChartedBatch
 from medsim.core.model import field_names
 from medsim.core.streams import fresh_seed
 from medsim.core.task import Provenance, Task
 
 __all__ = ["PatientEnv"]
 
-Observation = Any  # a row of float32, or a whole number where the space is Discrete
+Observation = Any  # a row of float32, a whole number where the space is Discrete, or a dict of arrays where the task has a chart
 CONNECTED = ("_write_action", "_action_row", "_step_one", "_report", "_ends", "_observation")  # what ``_connect`` sets for one batch
 
 
@@ -49,6 +50,8 @@ class PatientEnv(gym.Env[Any, Any]):
         self._report = batch.out[:first_measure, 0]
         self._ends = batch.ends[:, 0]
         self._observation = batch.obs[0].copy if batch.obs.ndim > 1 else partial(batch.obs.__getitem__, 0)
+        if isinstance(batch, ChartedBatch):
+            self._observation = batch.observation_of_one
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
         """Begin an episode.

@@ -9,6 +9,7 @@ from medsim.core.model import Model, View
 from medsim.core.portable import fmin, where
 from medsim.core.streams import Key
 from medsim.treatments.sepsis import objective, population, sensor
+from medsim.treatments.sepsis.chart import SEPSIS_CHART, charted_view
 from medsim.treatments.sepsis.circulation import norepinephrine_clearance_l_per_h
 from medsim.treatments.sepsis.constants import constant_sets
 from medsim.treatments.sepsis.immune import KND, MUN, XDN
@@ -139,6 +140,7 @@ SEPSIS = Model(
             high=tuple(high for _, high in VECTOR.values()),
         ),
         "full": View(function=sensor.full_view, names=FULL, low=(-HIGHEST,) * len(FULL), high=(HIGHEST,) * len(FULL)),
+        "ehr": SEPSIS_CHART.view(charted_view),
     },
     outcomes=objective.OUTCOMES,
     patients=patients,

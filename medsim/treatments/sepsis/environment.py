@@ -11,6 +11,7 @@ from medsim.core.environment import PatientEnv
 from medsim.core.options import choice, parse_options, switch, within
 from medsim.core.task import Panel, Task
 from medsim.core.vector import PatientVectorEnv
+from medsim.treatments.sepsis.chart import SEPSIS_CHART
 from medsim.treatments.sepsis.constants import constant_sets
 from medsim.treatments.sepsis.definition import LEVELS, SEPSIS
 from medsim.treatments.sepsis.metrics import sepsis_metrics
@@ -51,7 +52,8 @@ PANELS = (
 class SepsisConfig:
     """Options of ``medsim/Sepsis-v0``."""
 
-    observation: str = choice("vector", "full", doc="what the agent sees")
+    observation: str = choice("vector", "full", "ehr", doc="monitor and latest labs, the true state, or a chart of 24 h")
+    charting: str = choice("usual", "complete", doc="of the chart: hours left out as in real ones, or none")
     action: str = choice("discrete", "continuous", doc="a grid of fluid and norepinephrine levels, or doses in units")
     antibiotics: str = choice("patient", "agent", doc="who starts them: after the patient's own delay, or the agent")
     antibiotic_delay_h: float | None = within(None, 0.0, 72.0, doc="hours until antibiotics, for everybody; None: each patient's own")
@@ -85,6 +87,7 @@ def sepsis_task(**options: Any) -> Task:
         shaped=float(config.reward == "shaped"),
         cohort=float((*COHORTS, *WORLDS).index(config.cohort)),
         shift=float(config.cohort == "shifted"),
+        charting_gaps=float(config.observation == "ehr" and config.charting == "usual"),
         constants=constant_sets()[world],
     )
     return Task(
@@ -97,6 +100,7 @@ def sepsis_task(**options: Any) -> Task:
         horizon_steps=horizon,
         step_h=float(config.step_hours),
         expose_state=config.expose_state,
+        chart=SEPSIS_CHART if config.observation == "ehr" else None,
         patient_limits=PATIENT_LIMITS,
         metrics=sepsis_metrics,
         panels=PANELS,

@@ -130,6 +130,16 @@ class Bedside(NamedTuple):
     sofa_points: float  # whole points
 
 
+class Charted(NamedTuple):
+    """Which vital signs are written down in this hour: 1 or 0."""
+
+    heart_rate: float
+    pressure: float
+    respiratory_rate: float
+    temperature: float
+    spo2: float
+
+
 class Monitor(NamedTuple):
     """Vital signs as shown, with noise."""
 
@@ -141,6 +151,7 @@ class Monitor(NamedTuple):
     temperature_c: float
     spo2: float
     gcs: float
+    charted: Charted
 
 
 class Labs(NamedTuple):
@@ -197,6 +208,7 @@ class Settings(NamedTuple):
     shaped: float
     cohort: float  # number of the cohort: keys its stream
     shift: float  # 1: the shifted population
+    charting_gaps: float  # 1: hours are left out of the chart as in real ones
     constants: Constants
 
 

@@ -1,14 +1,15 @@
 """What is seen: the bedside as it is, the monitor's noise, laboratory results at intervals, and the views made of them."""
 
 from medsim.core.inlining import compiled_once
-from medsim.core.portable import exp, fmax, fmin, power, where
+from medsim.core.portable import exp, fmax, fmin, power
 from medsim.core.streams import Key, normal, words
+from medsim.treatments.sepsis.chart import written_down
 from medsim.treatments.sepsis.circulation import circulation, inflammation, norepinephrine_effect
 from medsim.treatments.sepsis.model import (
     LABS,
     MONITOR,
-    NEVER_H,
     Bedside,
+    Charted,
     Labs,
     Memory,
     Monitor,
@@ -80,8 +81,8 @@ def bedside(x: State, p: Params, s: Settings) -> Bedside:
 
 
 @compiled_once
-def read_monitor(b: Bedside, key: Key) -> Monitor:
-    """Return the vital signs as charted."""
+def read_monitor(b: Bedside, charted: Charted, key: Key) -> Monitor:
+    """Return the vital signs as shown."""
     w, v = words(key, 2 * key.step, MONITOR), words(key, 2 * key.step + 1, MONITOR)
     mean = fmin(fmax(b.map_mmhg + MAP_SD_MMHG * normal(w[0]), 10.0), 200.0)
     pulse = b.pulse_pressure_mmhg * (1.0 + PULSE_PRESSURE_CV * normal(w[1]))
@@ -94,6 +95,7 @@ def read_monitor(b: Bedside, key: Key) -> Monitor:
         fmin(fmax(b.temperature_c + TEMPERATURE_SD_C * normal(v[0]), 30.0), 43.0),
         fmin(fmax(b.spo2 + SPO2_SD * normal(v[1]), 0.4), 1.0),
         fmin(fmax(b.gcs + GCS_SD * normal(v[2]), 3.0), 15.0),
+        charted,
     )
 
 
@@ -123,7 +125,7 @@ def look(x: State, m: Memory, p: Params, s: Settings, key: Key) -> Memory:
     """Look at the patient at the end of a step: the truth once, then the monitor, and samples that are due."""
     b = bedside(x, p, s)
     watch = Watch(m.watch.potential, m.watch.hypotension_h, m.watch.hazard, x.urine_ml, x.urine_ml - m.watch.urine_ml)
-    return Memory(m.clock, m.orders, b, read_monitor(b, key), draw_blood(x, b, m.labs, key), m.fate, watch)
+    return Memory(m.clock, m.orders, b, read_monitor(b, written_down(x, s, key), key), draw_blood(x, b, m.labs, key), m.fate, watch)
 
 
 def full_view(x: State, m: Memory, p: Params, s: Settings) -> tuple[float, ...]:
@@ -143,13 +145,13 @@ def full_view(x: State, m: Memory, p: Params, s: Settings) -> tuple[float, ...]:
 
 def vector_view(x: State, m: Memory, p: Params, s: Settings) -> tuple[float, ...]:
     """Return what the monitor and the latest results show, what runs, and who the patient is."""
-    v, l, o = m.monitor, m.labs, m.orders
+    v, labs, o = m.monitor, m.labs, m.orders
     running_h = fmax(x.time_h - o.antibiotics_from_h, 0.0)
     return (
         x.time_h, v.heart_rate_per_min, v.systolic_mmhg, v.map_mmhg, v.diastolic_mmhg, v.respiratory_rate_per_min, v.temperature_c, v.spo2,
         m.bedside.fio2, v.gcs, m.watch.urine_in_step_ml, o.fluid_given_ml, o.fluid_given_ml - x.urine_ml,
         o.fluid_ml_per_h, o.norepinephrine_mcg_per_kg_per_min, running_h,
-        l.lactate_mmol_per_l, l.pf_ratio_mmhg, x.time_h - l.gas_time_h,
-        l.creatinine_mg_per_dl, l.bilirubin_mg_per_dl, l.platelets_per_nl, l.wbc_per_nl, x.time_h - l.blood_time_h,
+        labs.lactate_mmol_per_l, labs.pf_ratio_mmhg, x.time_h - labs.gas_time_h, labs.creatinine_mg_per_dl, labs.bilirubin_mg_per_dl,
+        labs.platelets_per_nl, labs.wbc_per_nl, x.time_h - labs.blood_time_h,
         p.age_years, p.weight_kg, p.saps2, p.hypertension, p.charlson, p.pneumonia,
     )  # fmt: skip
