@@ -17,8 +17,8 @@ from tests.courses import Options, actions_at, arrays_in, equal_to_the_bit, flat
 ENV = "medsim/Sepsis-v0"
 N = 11
 HARMONISED = (
-    "alb alp alt ast be bicar bili bili_dir bnd bun ca cai ck ckmb cl crea crp dbp fgn fio2 glu hgb hr inr_pt k lact lymph map mch mchc mcv "
-    "methb mg na neut o2sat pco2 ph phos plt po2 ptt resp sbp temp tnt urine wbc"
+    "alb alp alt ast be bicar bili bili_dir bnd bun ca cai ck ckmb cl crea crp dbp fgn fio2 glu hgb hr inr_pt k lact lymph map mch mchc "
+    "mcv methb mg na neut o2sat pco2 ph phos plt po2 ptt resp sbp temp tnt urine wbc"
 )
 CHART: Chart = make_task(ENV, observation="ehr").chart
 AT = {name: number for number, name in enumerate(CHART.names)}

@@ -83,8 +83,9 @@ def understood(text: str, last: Any, space: spaces.Space[Any]) -> tuple[Any, int
 
 
 def show(env: PatientEnv, observation: Any) -> None:
-    """Print the observation by name."""
+    """Print the observation by name; of a chart, what is new."""
     names = env.task.view.names
+    observation = env.batch.obs[0] if env.task.chart is not None else observation
     cells = [f"{name} {value:.4g}" for name, value in zip(names, observation, strict=True) if "_min_ago_" not in name]
     for start in range(0, len(cells), 4):
         print("  " + "   ".join(cells[start : start + 4]))
