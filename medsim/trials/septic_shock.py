@@ -70,7 +70,7 @@ CLOVERS = Trial(
     published=(
         Published(effect="risk difference, points", estimate=-0.9, low=-4.4, high=2.6, risks_percent=(14.0, 14.9),
                   source="CLOVERS, N Engl J Med 2023;388:499-510"),
-        from_counts("odds ratio", *CLOVERS_DEATHS, source="CLOVERS, computed from 109 of 782 and 116 of 781 deaths"),
+        from_counts("odds ratio", *CLOVERS_DEATHS, source="CLOVERS, from 109 of 782 and 116 of 781 deaths"),
     ),
     shown=(
         dataclasses.replace(FLUID_SINCE, published=("1267", "3400")), FLUID,
@@ -99,9 +99,9 @@ SEPSISPAM = Trial(
     enrolled=on_norepinephrine,
     criteria="norepinephrine above 0.05 mcg/kg/min at 6 h, after 30 mL/kg of fluid",
     published=(
-        from_counts("odds ratio", *SEPSISPAM_DEATHS, source="SEPSISPAM, computed from 142 of 388 and 132 of 388 deaths"),
+        from_counts("odds ratio", *SEPSISPAM_DEATHS, source="SEPSISPAM, from 142 of 388 and 132 of 388 deaths"),
         Published(effect="hazard ratio", estimate=1.07, low=0.84, high=1.38, risks_percent=(36.6, 34.0), source=SEPSISPAM_SOURCE),
-        from_counts("risk difference, points", *SEPSISPAM_DEATHS, source="SEPSISPAM, computed from the same counts"),
+        from_counts("risk difference, points", *SEPSISPAM_DEATHS, source="SEPSISPAM, from the same counts"),
     ),
     shown=(dataclasses.replace(PRESSURE, published=("target 80-85", "target 65-70")), DOSE, FLUID),
     subgroups=(
@@ -112,6 +112,7 @@ SEPSISPAM = Trial(
         ),
         *SUBGROUPS[1:],
     ),
+    notes=("the trial published the hazard ratio; the others are computed from its counts, their intervals by Wald and Woolf",),
 )  # fmt: skip
 
 DELAYS_H = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)

@@ -200,8 +200,11 @@ def summed_up(trial: Trial, courses: Iterable[Course], begins: int, step_h: floa
         alive = 1.0 - measures["death_probability"]
         weight = alive[begins]
         risks.append(1.0 - alive[-1] / np.maximum(weight, 1e-300))
+        rate = alive[begins:].sum(axis=1) / weight.sum()
+        alive[-1] = alive[-2]  # the last moment's is that to day 28; the patients who are averaged then are those of the course's end
         shown.append({one.name: one.summary(measures, alive, begins, step_h) for one in trial.shown})
-        means.append(mean_course(measures, alive, begins))
+        means.append({name: np.average(values, axis=1, weights=alive) for name, values in measures.items()})
+        means[-1]["death_probability"] = np.concatenate([np.zeros(begins), 1.0 - rate])
     assert chosen is not None
     deaths = np.stack(risks)
     return TrialResult(
@@ -239,10 +242,3 @@ def enrolment(trial: Trial, course: Course, step: int, patients: int) -> Mask:
             "2 or more are needed: screen more"
         )
     return chosen
-
-
-def mean_course(measures: Mapping[str, Array], alive: Array, begins: int) -> dict[str, Array]:
-    """Return the means over the enrolled who are alive then, (steps + 1,), and the risk of death since randomisation."""
-    means = {name: np.average(values, axis=1, weights=alive) for name, values in measures.items()}
-    since = 1.0 - alive.sum(axis=1) / alive[begins].sum()
-    return {**means, "death_probability": np.maximum(since, 0.0)}
