@@ -342,7 +342,7 @@ def test_one_environment_can_be_pickled_in_mid_course() -> None:
 
 
 def test_a_chart_becomes_a_table_of_hours_with_gaps() -> None:
-    env = batch_of("disabled")
+    env = batch_of("disabled", deaths="expected")
     env.reset(seed=3)
     for step in range(5):
         env.step_running(np.full(N, 7 + step))

@@ -153,7 +153,9 @@ class ChartWindow:
         self.treatment = np.zeros((n, 2 * chart.hours, len(chart.treatments)), dtype=np.float32)
         produced = [chart.columns[i] for i in positions(chart.produced, chart.columns)]
         self.low, self.high = (np.array([getattr(c, end) for c in produced], dtype=np.float32) for end in ("low", "high"))
-        self.at, self.static_at = positions(chart.produced, chart.columns), positions(chart.known, chart.statics)
+        self.static_at = positions(chart.known, chart.statics)
+        patients = np.arange(n)[:, None] * (2 * chart.hours * len(chart.columns))
+        self.cells = patients + positions(chart.produced, chart.columns)  # (n, produced): where the first row's values are in memory
         self.known = np.zeros(len(chart.statics), dtype=np.uint8)
         self.known[self.static_at] = 1
         first_flag = 1 + len(produced)
@@ -171,10 +173,10 @@ class ChartWindow:
         values, flags, _, _ = self.parts
         self.values[who], self.mask[who], self.treatment[who], self.hours_since[who] = 0.0, 0, 0.0, NEVER_H
         measured = seen[who, flags]
-        row = np.flatnonzero(who)[:, None]
-        self.values[row, self.last, self.at] = self.clipped(seen[who, values]) * measured
-        self.mask[row, self.last, self.at] = measured
-        self.hours_since[row, self.last, self.at] = NEVER_H * (1.0 - measured)
+        cells = self.cells[who] + self.last * len(self.chart.columns)
+        self.values.reshape(-1)[cells] = self.clipped(seen[who, values]) * measured
+        self.mask.reshape(-1)[cells] = measured
+        self.hours_since.reshape(-1)[cells] = NEVER_H * (1.0 - measured)
 
     def add(self, seen: Floats, standing: Mask | None = None) -> None:
         """Write the rows of a step; those who stand still keep the chart that they have."""
@@ -183,16 +185,19 @@ class ChartWindow:
         values, flags, given, _ = self.parts
         before, now = self.last, self.last + self.hours_a_step
         self.last = now
-        measured = seen[:, flags]
-        self.values[:, now, self.at] = self.clipped(seen[:, values]) * measured
-        self.mask[:, now, self.at] = measured
-        self.treatment[:, before + 1 : now + 1] = seen[:, None, given]
-        age = self.hours_since[:, before, self.at]
+        measured, width = seen[:, flags], len(self.chart.columns)
+        hours_since, cells = self.hours_since.reshape(-1), self.cells + before * width
+        age = hours_since[cells]
         for row in range(before + 1, now + 1):
-            age = np.minimum(age + np.float32(1.0), np.float32(NEVER_H))
+            cells += width
+            age += 1.0
+            np.minimum(age, NEVER_H, out=age)
             if row == now:
                 age *= 1.0 - measured
-            self.hours_since[:, row, self.at] = age
+            hours_since[cells] = age
+        self.values.reshape(-1)[cells] = self.clipped(seen[:, values]) * measured
+        self.mask.reshape(-1)[cells] = measured
+        self.treatment[:, before + 1 : now + 1] = seen[:, None, given]
         if standing is not None and standing.any():
             old, new = self._window(before), self._window(now)
             for name in KEPT:
