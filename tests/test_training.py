@@ -31,6 +31,7 @@ from medsim_agents.run_folder import read_curve, read_run
 from medsim_agents.verbs import verbs
 
 ENV = "medsim/Glucose-v0"
+SEPSIS = "medsim/Sepsis-v0"
 ROOT = Path(__file__).parent.parent
 QUICK = {"validation_patients": 8, "curve_points": 3, "net_arch": [16, 16]}
 PPO = {"steps": 1536, "n_envs": 8, "n_steps": 32, "batch_size": 128, "n_epochs": 2, **QUICK}  # six rollouts
@@ -295,6 +296,25 @@ def test_a_loaded_policy_does_what_the_model_in_training_did(name, tmp_path):
     assert policy.options == ({"action": "continuous"} if name == "sac" else {})
     result = evaluate(ENV, policy, cohort="train", patients=8, seed=990_001)
     assert float(result.returns.mean()) == read_curve(folder)[-1]["return_mean"]
+
+
+@pytest.mark.parametrize("name", ["ppo", "recurrent-ppo"])
+def test_a_policy_trained_on_charts_is_stopped_goes_on_and_is_loaded_like_any_other(name, tmp_path):
+    small = {**quick(name).hyperparameters, "steps": 1024, "n_envs": 4, "n_steps": 64, "batch_size": 64}
+    training = plan_training(SEPSIS, name, options={"observation": "ehr"}, validation_patients=4, curve_points=2, **small)
+    whole, broken = train(training, tmp_path / "whole"), tmp_path / "broken"
+    with pytest.raises(Broken):
+        train(training, broken, break_at(600), checkpoint_every_s=0.0)
+    assert equal_to_the_bit(weights(train(training, broken), name), weights(whole, name))
+    policy = load_policy(whole)
+    assert policy.options == {"observation": "ehr"}
+    result = evaluate(SEPSIS, policy, cohort="train", patients=4, seed=990_001)
+    assert float(result.returns.mean()) == read_curve(whole)[-1]["return_mean"]
+
+
+def test_an_algorithm_with_a_replay_buffer_refuses_charts():
+    with pytest.raises(ValueError, match="charts are too large for that: choose observation='vector', or one of ppo, a2c"):
+        suited_options("sac", SEPSIS, {"observation": "ehr"})
 
 
 def test_a_number_that_never_changed_in_training_is_held_at_its_mean():

@@ -217,3 +217,35 @@ def test_stable_baselines_learns_and_evaluates_on_it():
     assert np.isfinite(mean)
     assert len(model.ep_info_buffer) >= 8
     assert {"r", "l", "t", "cost", "costs"} <= set(model.ep_info_buffer[0])
+
+
+# Charts: observations that are dicts of arrays
+
+CHARTED = {"env_id": "medsim/Sepsis-v0", "observation": "ehr"}
+
+
+def test_charts_are_those_of_the_vector_shell_and_the_last_one_of_an_episode_is_kept():
+    ours, theirs = make_vec_env(n=9, seed=5, **CHARTED), gym.make_vec("medsim/Sepsis-v0", 9, observation="ehr", autoreset_mode="same_step")
+    seen, expected = ours.reset(), theirs.reset(seed=5)[0]
+    ends = 0
+    for _ in range(80):
+        assert seen.keys() == expected.keys() == set(ours.observation_space.keys())
+        assert all(np.array_equal(seen[name], expected[name]) for name in seen)
+        seen, _, ended, infos = ours.step(np.zeros(9, dtype=np.int64))
+        expected, _, _, _, info = theirs.step(np.zeros(9, dtype=np.int64))
+        for i in np.flatnonzero(ended):
+            last = infos[i]["terminal_observation"]
+            assert all(np.array_equal(last[name], info["final_obs"][name][i]) for name in seen)
+            assert ours.observation_space.contains(last)
+            ends += 1
+    assert ends >= 9
+
+
+def test_stable_baselines_learns_from_charts():
+    env = VecNormalize(make_vec_env(n=4, seed=0, **CHARTED))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = PPO("MultiInputPolicy", env, n_steps=80, batch_size=80, n_epochs=1, seed=0, device="cpu").learn(640)
+        mean, _ = evaluate_policy(model, make_vec_env(n=2, seed=1, **CHARTED), n_eval_episodes=2)
+    assert np.isfinite(mean)
+    assert len(model.ep_info_buffer) >= 4

@@ -64,6 +64,10 @@ class Algorithm:
         except ImportError as error:
             raise ImportError(f"{self.name} needs {module.partition('.')[0]}: pip install 'medsim[agents]'") from error
 
+    def policy_for(self, space: spaces.Space[Any]) -> str:
+        """Return the name of the policy's class for observations of a space: one that reads dicts of arrays, where they are such."""
+        return self.policy.replace("Mlp", "MultiInput") if isinstance(space, spaces.Dict) else self.policy
+
     def learning_arguments(self, env: Any) -> dict[str, Any]:
         """Return what ``learn`` must be told: whether there are masks, where the algorithm can use them."""
         return {"use_masking": env.has_attr("action_masks")} if self.masks else {}
@@ -75,6 +79,12 @@ class Algorithm:
         if not works:
             others = ", ".join(one.name for one in ALGORITHMS if (one.discrete if kind == "discrete" else one.continuous))
             raise ValueError(f"{self.name} cannot act in {task.id} with {kind} actions ({space}); those that can are {others}")
+        if isinstance(task.observation_space(), spaces.Dict) and not self.on_policy:
+            others = ", ".join(one.name for one in ALGORITHMS if one.on_policy)
+            raise ValueError(
+                f"{self.name} keeps the observations of many steps, and charts are too large for that: "
+                f"choose observation='vector', or one of {others}"
+            )
 
 
 ALGORITHMS = (

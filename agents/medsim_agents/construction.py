@@ -38,7 +38,9 @@ def build_environment(env_id: str, seed: int, options: Mapping[str, Any], hyperp
 def build_model(name: str, env: Any, seed: int, hyperparameters: Mapping[str, Any]) -> Any:
     """Return an untrained model of an algorithm on the CPU."""
     one = algorithm(name)
-    return one.load()(one.policy, env, seed=seed, device="cpu", **model_arguments(one, hyperparameters, env.action_space))
+    return one.load()(
+        one.policy_for(env.observation_space), env, seed=seed, device="cpu", **model_arguments(one, hyperparameters, env.action_space)
+    )
 
 
 def load_model(name: str, file: Path | io.BytesIO, env: Any = None) -> Any:

@@ -1,6 +1,7 @@
 """Running normalisation while training, and its frozen statistics afterwards, kept as JSON beside the model."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NormalisationState", "ObservationScale", "normaliser_state", "restore_normaliser", "scale_of"]
+__all__ = [
+    "NormalisationState", "ObservationScale", "ScaleByName", "normaliser_state", "read_scale", "restore_normaliser", "scale_of",
+]  # fmt: skip
 
 NormalisationState = dict[str, Any]
 STEADY = 1e-6  # chosen: below this variance a number did not change (a running variance begins at 1 and counts that as 1e-4 of a sample)
@@ -47,21 +50,52 @@ class ObservationScale:
         path.write_text(json.dumps(asdict(self), allow_nan=False) + "\n", encoding="utf-8")
 
     @classmethod
-    def read(cls, path: Path) -> "ObservationScale":
-        """Return the statistics of a file."""
-        found = json.loads(path.read_text(encoding="utf-8"))
+    def of(cls, found: Mapping[str, Any]) -> "ObservationScale":
+        """Return the statistics that a file holds."""
         return cls(mean=tuple(found["mean"]), variance=tuple(found["variance"]), epsilon=found["epsilon"], clip=found["clip"])
 
 
-def scale_of(normaliser: Any) -> ObservationScale:
+@dataclass(frozen=True, kw_only=True)
+class ScaleByName:
+    """The same for observations that are dicts of arrays, each of any shape."""
+
+    parts: Mapping[str, ObservationScale]
+
+    def __call__(self, observations: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.float32]]:
+        """Return observations, (n, ...) each, normalised, as training saw them."""
+        scaled = {}
+        for name, scale in self.parts.items():
+            array = observations[name]
+            scaled[name] = scale(array.reshape(len(array), -1)).reshape(array.shape)
+        return scaled
+
+    def write(self, path: Path) -> None:
+        """Write the statistics; reading them back gives the same numbers to the bit."""
+        path.write_text(json.dumps(asdict(self), allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_scale(path: Path) -> ObservationScale | ScaleByName:
+    """Return the statistics of a file."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if "parts" in found:
+        return ScaleByName(parts={name: ObservationScale.of(part) for name, part in found["parts"].items()})
+    return ObservationScale.of(found)
+
+
+def scale_of(normaliser: Any) -> ObservationScale | ScaleByName:
     """Return the observation statistics of a ``VecNormalize``."""
-    statistics = normaliser.obs_rms
-    return ObservationScale(
-        mean=tuple(statistics.mean.tolist()),
-        variance=tuple(statistics.var.tolist()),
-        epsilon=float(normaliser.epsilon),
-        clip=float(normaliser.clip_obs),
-    )
+
+    def scale(statistics: Any) -> ObservationScale:
+        return ObservationScale(
+            mean=tuple(statistics.mean.reshape(-1).tolist()),
+            variance=tuple(statistics.var.reshape(-1).tolist()),
+            epsilon=float(normaliser.epsilon),
+            clip=float(normaliser.clip_obs),
+        )
+
+    if isinstance(normaliser.obs_rms, dict):
+        return ScaleByName(parts={name: scale(statistics) for name, statistics in normaliser.obs_rms.items()})
+    return scale(normaliser.obs_rms)
 
 
 CARRIED = ("obs_rms", "ret_rms", "returns", "old_obs", "old_reward")  # what a VecNormalize carries from step to step

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from medsim.core.vector import PatientVectorEnv
 from medsim.policies.policy import Policy
-from medsim_agents.normalisation import ObservationScale, scale_of
+from medsim_agents.normalisation import ObservationScale, ScaleByName, read_scale, scale_of
 from medsim_agents.run_folder import COMPLETE, MODEL, NORMALISATION, RUN, read_run
 
 __all__ = ["ModelPolicy", "load", "load_policy"]
@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 class ModelPolicy:
     """A Stable-Baselines3 model acting without exploration, on observations scaled as in training; one with memory keeps it."""
 
-    def __init__(self, name: str, model: Any, scale: ObservationScale | None, options: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, model: Any, scale: ObservationScale | ScaleByName | None, options: Mapping[str, Any]) -> None:
         self.name, self.model, self.scale, self.options = name, model, scale, options
         self.memory: Any = None
         self.starts: npt.NDArray[np.bool_] | None = None
@@ -37,11 +37,11 @@ class ModelPolicy:
         self.memory = None
         self.starts = np.ones(env.num_envs, dtype=np.bool_)
 
-    def act(self, observations: Array) -> Array:
-        """Return the actions (n,) or (n, a) for observations (n, k)."""
+    def act(self, observations: Any) -> Array:
+        """Return the actions (n,) or (n, a) for observations (n, k), or a dict of arrays (n, ...)."""
         seen = observations if self.scale is None else self.scale(observations)
         actions, self.memory = self.model.predict(seen, state=self.memory, episode_start=self.starts, deterministic=True)
-        self.starts = np.zeros(len(observations), dtype=np.bool_)
+        self.starts = np.zeros(len(actions), dtype=np.bool_)
         return np.asarray(actions)
 
 
@@ -61,7 +61,7 @@ def load_policy(folder: str | Path) -> ModelPolicy:
         raise ValueError(f"the training in {folder} has not finished; go on with: {run['command']}")
     training = run["training"]
     model = load_model(training["algorithm"], folder / MODEL)
-    scale = ObservationScale.read(folder / NORMALISATION) if (folder / NORMALISATION).is_file() else None
+    scale = read_scale(folder / NORMALISATION) if (folder / NORMALISATION).is_file() else None
     options = {name: value for name, value in training["options"].items() if name != "cohort"}
     return ModelPolicy(training["algorithm"], model, scale, options)
 
