@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.fidelity.output import output_rise_percent
 from medsim.core.task import Task
 from medsim.policies.policy import Policy
 from medsim.policies.sepsis import Adaptive, MostTreatment, NoTreatment, Resuscitation
-from medsim.treatments.sepsis.circulation import circulation
 from medsim.treatments.sepsis.constants import Constants
 from medsim.treatments.sepsis.environment import sepsis_task
-from medsim.treatments.sepsis.fluids import outflow_per_h, plasma_share_ml
-from medsim.trials.effects import Z95, Effect, area_under_roc, logistic_slope, risk_difference
+from medsim.trials.effects import Effect, area_under_roc, logistic_slope, risk_difference
 from medsim.trials.emulation import Course, run_arms
+from medsim.trials.result import TrialResult
 from medsim.trials.septic_shock import ANTIBIOTIC_DELAY, CLOVERS, SEPSISPAM
-from medsim.trials.trial import Trial, TrialResult, run_trial
+from medsim.trials.trial import Trial, run_trial
 
 __all__ = ["Study", "basic", "estimates", "every_figure"]
 
@@ -26,8 +26,7 @@ Array = npt.NDArray[np.float64]
 KEEP = ("map_mmhg", "norepinephrine_mcg_per_kg_per_min", "sofa_points")
 RANDOM_SEED = 5
 FOLDS = 20
-SHOCKED_MMHG, RAISED_MMHG = 55.0, 75.0
-BOLUS_ML_PER_KG, WEIGHT_KG, HEALTHY_MMHG, INFLAMED = 30.0, 78.0, 86.0, 0.8
+Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,39 +149,15 @@ def of_trials(c: Constants, study: Study) -> dict[str, Effect]:
     reached, doses = pressure.shown["map_mmhg"], pressure.shown["norepinephrine_mcg_per_kg_per_min"]
     return {
         "clovers": clovers.effect, "clovers_enrolled": exact(100.0 * clovers.enrolled / clovers.screened),
-        "clovers_restrictive": percent(clovers.deaths[0]), "clovers_liberal": percent(clovers.deaths[1]),
+        "clovers_restrictive": exact(clovers.risks_percent[0]), "clovers_liberal": exact(clovers.risks_percent[1]),
         "litres_restrictive": exact(litres[0]), "litres_liberal": exact(litres[1]),
-        "sepsispam": pressure.effect, "sepsispam_enrolled": exact(100.0 * pressure.enrolled / pressure.screened),
-        "sepsispam_high": percent(pressure.deaths[0]), "sepsispam_low": percent(pressure.deaths[1]),
+        "sepsispam": pressure.effects["odds ratio"], "sepsispam_hazard": pressure.effects["hazard ratio"],
+        "sepsispam_enrolled": exact(100.0 * pressure.enrolled / pressure.screened),
+        "sepsispam_high": exact(pressure.risks_percent[0]), "sepsispam_low": exact(pressure.risks_percent[1]),
         "map_high": exact(reached[0]), "map_low": exact(reached[1]),
         "norepinephrine_high": exact(doses[0]), "norepinephrine_low": exact(doses[1]),
         "delay": study.trial(delays, c).effect,
     }  # fmt: skip
-
-
-def output_rise_percent(c: Constants) -> float:
-    """Return by how much cardiac output rises as norepinephrine takes a patient's pressure from 55 to 75 mmHg.
-
-    The patient has had 30 mL/kg, is much inflamed, and is as vasoplegic as that pressure takes.
-    """
-    plasma_ml = plasma_share_ml(BOLUS_ML_PER_KG * WEIGHT_KG, outflow_per_h(SHOCKED_MMHG), INFLAMED, 1.0, WEIGHT_KG, c)
-
-    def flow(vasoplegia: float, effect: float) -> tuple[float, float]:
-        found = circulation(plasma_ml, effect, INFLAMED, WEIGHT_KG, HEALTHY_MMHG, vasoplegia, c)
-        return found.map_mmhg, found.output
-
-    ill = crossing(lambda vasoplegia: flow(vasoplegia, 0.0)[0] - SHOCKED_MMHG, 2.0)
-    effect = crossing(lambda level: RAISED_MMHG - flow(ill, level)[0], 1.0)
-    return 100.0 * (flow(ill, effect)[1] / flow(ill, 0.0)[1] - 1.0)
-
-
-def crossing(falling: Callable[[float], float], high: float) -> float:
-    """Return where a falling function is zero between 0 and ``high``, by bisection."""
-    low = 0.0
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if falling(middle) > 0.0 else (low, middle)
-    return 0.5 * (low + high)
 
 
 def exact(value: float) -> Effect:

@@ -43,7 +43,7 @@ TARGETS = (
     Target(figure="auroc_saps", meaning="AUROC of SAPS II at the start", low=0.65, high=1, aim_low=0.67, aim_high=0.85, unit=0.02),
     Target(figure="first_map", meaning="median MAP at the start, mmHg", low=45, high=66, aim_low=50, aim_high=64, unit=3),
     Target(figure="ever_norepinephrine", meaning="ever on norepinephrine, %, protocol", low=70, high=100, aim_low=75, aim_high=98, unit=5),
-    Target(figure="output_rise", meaning="rise of cardiac output as norepinephrine takes MAP from 55 to 75, %", low=5, high=20, aim_low=6,
+    Target(figure="output_rise", meaning="rise of cardiac output, MAP 55 to 75, a much inflamed patient, %", low=5, high=20, aim_low=6,
            aim_high=18, unit=2, source="Hamzaoui, Crit Care 2010;14:R142: MAP 54 to 76, cardiac index 3.2 to 3.6"),
     Target(figure="litres_restrictive", meaning="L in 24 h, restrictive arm", low=2.6, high=4.0, aim_low=2.8, aim_high=3.8, unit=0.3,
            source="CLOVERS: medians of 2.1 L before and 1.3 L after randomisation"),
