@@ -204,7 +204,7 @@ def summed_up(trial: Trial, courses: Iterable[Course], begins: int, step_h: floa
         alive[-1] = alive[-2]  # the last moment's is that to day 28; the patients who are averaged then are those of the course's end
         shown.append({one.name: one.summary(measures, alive, begins, step_h) for one in trial.shown})
         means.append({name: np.average(values, axis=1, weights=alive) for name, values in measures.items()})
-        means[-1]["death_probability"] = np.concatenate([np.zeros(begins), 1.0 - rate])
+        means[-1]["death_probability"] = np.concatenate([np.zeros(begins + 1), 1.0 - rate[1:]])
     assert chosen is not None
     deaths = np.stack(risks)
     return TrialResult(
