@@ -24,8 +24,10 @@ model is true. All arms and worlds meet the same patients. Research simulation, 
 """
 LIMITS = """## What does not fit, and what the figures cannot say
 
-- No treatment is worse than random treatment, which is worse than the protocol; but always giving the most of both is worst of all: 750
-  mL/h and 1 mcg/kg/min for 72 h are 54 L and four times SEPSISPAM's doses. Both cannot be had with a grid that leaves room to harm.
+- No treatment is worse than random treatment, which is worse than the protocol; but always giving the most of both (54 L in 72 h, and
+  norepinephrine at 1 mcg/kg/min throughout) is worst of all. Both cannot be had with a grid that leaves room to harm.
+- Patients are met untreated when shock is recognised, with a SOFA of about 3 and a pressure of about 61 mmHg; trials enrol later, on
+  norepinephrine and with a SOFA near 10, which the simulated reach at 48 h.
 - One population cannot have CLOVERS' mortality (14 %) and SEPSISPAM's (35 %). The emulated CLOVERS enrols who is below 65 mmHg after
   25 mL/kg; they are more ill than the trial's. Differences and odds ratios are compared, not levels.
 - The arms of CLOVERS are given triggers (`medsim/policies/sepsis.py`) so that they receive about the fluid that the trial's received:
