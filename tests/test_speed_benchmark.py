@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from benchmarks.speed import c_kernel
 from benchmarks.speed.measures import MEASURES
+from benchmarks.speed.operations import ADD_OR_MULTIPLY, COMPARE, DIVIDE, EXP, counted, floor_seconds
 from benchmarks.speed.peer import HOW_TO, Peer
 from benchmarks.speed.shares import MORE_MINUTES, MORE_SUBSTEPS, PARTS, shares_of
 from benchmarks.speed.timing import Timing, Work, interleave, spread
@@ -19,6 +21,7 @@ from medsim.core import kernels as k
 from medsim.core.batch import Batch
 from medsim.core.compile import jit_enabled
 from medsim.core.model import field_names
+from medsim.core.portable import fmax, inline_exp
 from medsim.treatments.glucose.definition import GLUCOSE
 from medsim.treatments.glucose.environment import glucose_task, script_meals
 
@@ -96,6 +99,33 @@ def test_the_parts_of_a_step_are_recovered_from_times_that_are_made_of_them() ->
     }
     parts = shares_of({name: Timing(cpu=[1e-6 * us]) for name, us in one.items()})
     assert [parts[name][0] for name in PARTS] == pytest.approx([integration, minute, rest, 0.01, 0.05])
+
+
+class One(NamedTuple):
+    value: float
+
+
+def advance_by_half(x: One, u: One, p: One, s: One, h: float) -> One:
+    half = h * s.value  # does not depend on the patient
+    twice = (x.value / p.value) * (x.value / p.value)  # one quotient
+    return One(fmax(twice + half * u.value, inline_exp(u.value * half)))
+
+
+def test_an_operation_counts_once_and_what_holds_for_all_patients_not_at_all() -> None:
+    model: Any = SimpleNamespace(state=One, drive=One, params=One, advance=advance_by_half)
+    counts = counted(model, One(2.0), 0.5)
+    assert counts == {DIVIDE: 1, ADD_OR_MULTIPLY: 3, EXP: 1, COMPARE: 1}  # u * half = half * u
+    polynomials = counted(model, One(2.0), 0.5, polynomials=True)
+    assert polynomials == {DIVIDE: 1, ADD_OR_MULTIPLY: 3 + 34, COMPARE: 1 + 2, "bits": 2}
+    assert floor_seconds(counts, {DIVIDE: 5.0, ADD_OR_MULTIPLY: 1.0, EXP: 50.0, COMPARE: 1.0}) == pytest.approx(0.059)
+
+
+def test_a_branch_on_a_patients_number_is_refused_by_the_count() -> None:
+    def branches(x: One, u: One, p: One, s: One, h: float) -> One:
+        return x if x.value > 0.0 else u
+
+    with pytest.raises(TypeError, match="branch"):
+        counted(SimpleNamespace(state=One, drive=One, params=One, advance=branches), One(2.0), 0.5)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ groups:
   single      a step through gym.make                        shells      VectorEnv and SB3 VecEnv over the bare kernel
   threads     two threads and more                           training    SB3 PPO: our VecEnv v DummyVecEnv
   share       the environment's share of PPO's time          shares      where a step's time goes
-  growth      cost against batch size and episode length
+  growth      cost against batch size and episode length    sepsis      Sepsis-v0: one, a batch, its reset, over its floor
 
 simglucose needs older packages than medsim, so it runs under an interpreter of its own:
   {HOW_TO}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.speed import against_c, against_simglucose, growth, rates, shares, shells, startup, threads, training
+from benchmarks.speed import against_c, against_simglucose, growth, rates, sepsis, shares, shells, startup, threads, training
 from benchmarks.speed.c_kernel import why_no_c_kernel
 from benchmarks.speed.measures import Found, Plan
 from benchmarks.speed.peer import why_no_peer
@@ -32,4 +32,5 @@ GROUPS = (
     Group("share", training.measure_share, lambda plan: shells.why_no_agents()),
     Group("shares", shares.measure),
     Group("growth", growth.measure),
+    Group("sepsis", sepsis.measure),
 )
