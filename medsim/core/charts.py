@@ -139,7 +139,8 @@ class ChartWindow:
     """The charts of n patients.
 
     Their arrays have room for twice the window: a step writes behind the rows that are there, the window is the last of them, and only
-    when there is no more room are rows moved to the front. All patients write the same row, whatever the hour of their course.
+    when there is no more room are rows moved to the front. All patients write the same row, whatever the hour of their course. The ends of
+    steps fall on the same rows again after each move, so that what still stands behind the last row is always overwritten.
     """
 
     def __init__(self, chart: Chart, n: int, step_h: float) -> None:
@@ -216,7 +217,6 @@ class ChartWindow:
         for name in KEPT:
             array = getattr(self, name)
             array[:, :hours] = array[:, window]
-            array[:, hours:] = NEVER_H if name == "hours_since" else 0
         self.last = hours - 1
 
     def observation(self, seen: Floats, who: Any = slice(None)) -> Observation:
@@ -243,9 +243,7 @@ class ChartWindow:
         """Return to a snapshot."""
         self.last = self.chart.hours - 1
         for name in KEPT:
-            array = getattr(self, name)
-            array[:, : self.chart.hours] = snapshot[f"chart_{name}"]
-            array[:, self.chart.hours :] = NEVER_H if name == "hours_since" else 0
+            getattr(self, name)[:, : self.chart.hours] = snapshot[f"chart_{name}"]
 
 
 class ChartedBatch(Batch):

@@ -24,8 +24,8 @@ class Policy(Protocol):
     def begin(self, env: PatientVectorEnv) -> None:
         """All patients of ``env`` have just begun an episode."""
 
-    def act(self, observations: Array) -> Array:
-        """Return the actions (n,) or (n, a) for observations (n, k)."""
+    def act(self, observations: Any) -> Array:
+        """Return the actions (n,) or (n, a) for observations (n, k), or a dict of arrays (n, ...) where the task has a chart."""
 
 
 class NamedColumns:
