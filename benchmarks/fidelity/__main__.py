@@ -14,6 +14,7 @@ from benchmarks.fidelity.figures import Study
 from benchmarks.fidelity.members import curves, measure_members
 from benchmarks.fidelity.numerics import numerics
 from benchmarks.fidelity.report import write_results
+from benchmarks.fidelity.rule import search_rule
 from benchmarks.fidelity.search import Box, search, write_fits
 from benchmarks.fidelity.sensitivity import morris, one_at_a_time
 from medsim.treatments.sepsis.constants import DATA, constant_sets
@@ -62,6 +63,10 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parts.add_argument("--patients", type=int, default=3000)
     steps = verbs.add_parser("numerics", help="measure the error of longer integration steps")
     steps.add_argument("--patients", type=int, default=2000)
+    searched = verbs.add_parser("rule", help="search for the numbers of the adaptive rule (medsim.policies.sepsis.Adaptive)")
+    searched.add_argument("--rounds", type=int, default=9)
+    searched.add_argument("--patients", type=int, default=700)
+    searched.add_argument("--seed", type=int, default=0)
     for verb in (report, sensitivity, parts, steps):
         verb.add_argument("--out", type=Path, default=HERE, metavar="FOLDER", help="for the results (default: benchmarks/fidelity)")
     return parser.parse_args(arguments)
@@ -124,6 +129,8 @@ def main(arguments: list[str] | None = None) -> int:
         report(options)
     elif options.verb == "sensitivity":
         sensitivity(options)
+    elif options.verb == "rule":
+        print(search_rule(options.rounds, options.patients, options.seed))
     elif options.verb == "ablations":
         stored(options, "ablations", lambda: ablations(Study(patients=options.patients)))
     else:

@@ -19,7 +19,10 @@ def confirmed(record: Record, study: Study, box: Box) -> Record:
 
 
 def choose_first(records: list[Record], study: Study, box: Box) -> Record:
-    """Return the set with most room inside its aims, of the best trials tried again on other patients."""
+    """Return the starting set, if it meets every aim on other patients; else the one with most room of the best trials tried again there."""
+    start = confirmed(records[0], study, box)
+    if start.room > 0.0:
+        return start
     best = sorted(records, key=lambda record: -record.room)[:FINALISTS]
     with Progress(len(best), "sets", "confirm v0") as progress:
         again = []

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["pictures"]
 
 DARK, LIGHT, WANTED = "#0b5c8a", "#d9822b", "#dfe8d8"
+OPEN_ENDS = (1.0, 100.0, np.inf)  # upper ends that say nothing
 SHOWN = 24  # constants in a picture: those that move something most
 
 
@@ -60,12 +61,12 @@ def targets(members: Mapping[str, Any]) -> "Figure":
     figure, panels = canvas(6, 3, 11.0, 12.0)
     for panel, target in zip(panels.ravel(), TARGETS, strict=False):
         values = np.array([one["figures"][target.figure] for one in members.values()])
-        reach = values[:, 0].max() + 0.1 * max(np.ptp(values), 1e-6)
-        panel.axvspan(target.low, min(target.high, max(reach, target.low)), color=WANTED)
+        reach = values.max() + 0.1 * np.ptp(values)
+        panel.axvspan(target.low, reach if target.high in OPEN_ENDS else target.high, color=WANTED)
         for row, (estimate, low, high) in enumerate(values):
             panel.plot([low, high], [-row, -row], color=DARK if row == 0 else LIGHT, linewidth=1.5)
             panel.plot([estimate], [-row], "o", color=DARK if row == 0 else LIGHT, markersize=4)
-        panel.set_title(target.meaning, fontsize=8)
+        panel.set_title(target.meaning, fontsize=7)
         panel.set_yticks(-np.arange(len(members)), list(members), fontsize=7)
         panel.tick_params(axis="x", labelsize=7)
     for panel in panels.ravel()[len(TARGETS) :]:

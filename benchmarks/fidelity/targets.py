@@ -34,6 +34,8 @@ TARGETS = (
     Target(figure="sepsispam", meaning="MAP target 80-85 v 65-70, odds ratio", low=0.84, high=1.38, aim_low=0.92, aim_high=1.25,
            unit=0.08, source="SEPSISPAM, N Engl J Med 2014;370:1583-1593: hazard ratio 1.07 (0.84-1.38), odds ratio 1.12"),
     Target(figure="target_45_worse", meaning="MAP target 45 v 65, points", low=10, high=MOST, aim_low=14, aim_high=MOST, unit=5),
+    Target(figure="adaptive_gain", meaning="gain of the adaptive rule over the protocol, points: the room to learn in", low=1.5, high=MOST,
+           aim_low=4, aim_high=MOST, unit=1),
     Target(figure="delay", meaning="odds ratio per hour of antibiotic delay", low=1.06, high=1.23, aim_low=1.09, aim_high=1.19, unit=0.03,
            source="Liu, Am J Respir Crit Care Med 2017;196:856-863 (1.06-1.23); Kumar, Crit Care Med 2006;34:1589-1596 (1.119)"),
     Target(figure="auroc_48", meaning="AUROC of SOFA at 48 h", low=0.80, high=1, aim_low=0.82, aim_high=0.92, unit=0.02,

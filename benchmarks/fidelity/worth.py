@@ -7,15 +7,12 @@ could be had, for a rule may change its mind with the course.
 """
 
 import dataclasses
-import json
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.fidelity.plots import canvas, png
 from medsim.cli.progress import Progress
 from medsim.policies.sepsis import Adaptive, DosingPolicy, Resuscitation
 from medsim.treatments.sepsis.definition import FLUID_LEVELS_ML_PER_H, NOREPINEPHRINE_LEVELS_MCG_PER_KG_PER_MIN
@@ -23,7 +20,9 @@ from medsim.treatments.sepsis.environment import sepsis_task
 from medsim.trials.effects import risk_difference
 from medsim.trials.emulation import run_arms
 
-__all__ = ["measure_worth", "write_worth"]
+__all__ = [
+    "BOLUSES", "CELLS", "EVERYTHING", "FAMILIES", "NOTHING", "PERSONAL_MMHG", "PROTOCOL", "RULE", "TARGETS", "cell", "measure_worth",
+]  # fmt: skip
 
 Array = npt.NDArray[np.float64]
 TARGETS_MMHG = tuple(range(45, 100, 5))
@@ -166,12 +165,3 @@ def clairvoyant(risk: Mapping[str, Array]) -> dict[str, Any]:
         for label, first, last in zip(FAMILIES, starts[:-1], starts[1:], strict=True)
     }  # fmt: skip
     return found
-
-
-def write_worth(folder: Path, data: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    """Write figures, pictures and the page."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "worth.json").write_text(json.dumps({**data, "about": dict(about)}, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    (folder / "worth_doses.png").write_bytes(png(doses_picture(data)))
-    (folder / "worth_patients.png").write_bytes(png(patients_picture(data)))
-    (folder / "WORTH.md").write_text(page(data, about), encoding="utf-8")

@@ -172,11 +172,16 @@ class Adaptive(Resuscitation):
     """
 
     name: str = "adaptive"
+    bolus_ml_per_kg: float = 52.0
+    map_target_mmhg: float = 69.0
     hypertension_mmhg: float = 8.0
-    oliguria_mmhg: float = 5.0
-    concentration_mmhg: float = 10.0
-    lowest_mmhg: float = 55.0
+    oliguria_mmhg: float = 7.0
+    concentration_mmhg: float = 3.8
+    lowest_mmhg: float = 50.0
+    upkeep_ml_per_kg_per_h: float = 0.1
     later_ml_per_kg_per_h: float = 0.0
+    most_balance_ml_per_kg: float = 36.0
+    trigger_lactate: float = 7.0
 
     def aim(self, observations: Array) -> Array:
         """Return the pressure wanted."""
