@@ -1,5 +1,6 @@
 """One table of every environment: its id, where it lives, and the scores between which a policy is placed."""
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,13 @@ class EnvironmentCard:
     scores: Scores
     evaluation: Mapping[str, Any] = field(default_factory=dict)  # options under which policies are evaluated
     patients: int = 100  # on how many of the fixed test patients
+    needs: str = ""  # what must be importable; extra: the extra of medsim that installs it
+    extra: str = ""
+
+    @property
+    def available(self) -> bool:
+        """Whether what the environment needs is installed."""
+        return not self.needs or importlib.util.find_spec(self.needs) is not None
 
 
 ENVIRONMENTS = (
@@ -67,6 +75,32 @@ ENVIRONMENTS = (
         protocol_policy="basal-bolus",
         ceiling_policy="clairvoyant",
         scores=Scores(floor=-135.663, protocol=-10.793, ceiling=-1.895, command="medsim evaluate medsim/Glucose-v0 --policy all"),
+    ),
+    EnvironmentCard(
+        id="medsim/SepsisSCM-v0",
+        question="antibiotics, ventilation, vasopressor in sepsis, diabetes hidden, 20 steps; every policy valued exactly",
+        entry_point="medsim.treatments.sepsis_scm:SepsisScmEnv",
+        vector_entry_point="medsim.treatments.sepsis_scm:SepsisScmVectorEnv",
+        task="medsim.treatments.sepsis_scm:sepsis_scm_task",
+        policies="medsim.policies.sepsis_scm",
+        floor_policy="random",
+        protocol_policy="physician-soft",
+        ceiling_policy="pomdp",
+        scores=Scores(floor=-0.7164, protocol=0.4334, ceiling=0.5643, command="medsim evaluate medsim/SepsisSCM-v0 --policy all"),
+    ),
+    EnvironmentCard(
+        id="medsim/ICUSepsis-v0",
+        question="fluids and vasopressors in sepsis, every 4 h, a table estimated from records; every policy valued exactly",
+        entry_point="medsim.treatments.icu_sepsis:IcuSepsisEnv",
+        vector_entry_point="medsim.treatments.icu_sepsis:IcuSepsisVectorEnv",
+        task="medsim.treatments.icu_sepsis:icu_sepsis_task",
+        policies="medsim.policies.icu_sepsis",
+        floor_policy="random",
+        protocol_policy="expert",
+        ceiling_policy="optimal",
+        scores=Scores(floor=0.780071, protocol=0.781845, ceiling=0.875142, command="medsim evaluate medsim/ICUSepsis-v0 --policy all"),
+        needs="icu_sepsis",
+        extra="icu",
     ),
 )
 

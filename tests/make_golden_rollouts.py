@@ -9,8 +9,8 @@ changes, its results have changed: register the next version of the id, or find 
 import json
 from pathlib import Path
 
-from medsim.registry import ENVIRONMENTS, make_task
-from tests.courses import HARSH, Options, described, fingerprint, play_batch, settings_of
+from medsim.registry import make_task
+from tests.courses import HARSH, TESTED, Options, described, fingerprint, play_batch, settings_of
 
 FILE = Path(__file__).parent / "reference" / "golden_rollouts.json"
 PATIENTS = 9
@@ -32,9 +32,7 @@ def golden_fingerprint(env_id: str, options: Options) -> str:
 
 
 def golden_fingerprints() -> dict[str, dict[str, str]]:
-    return {
-        one.id: {described(options): golden_fingerprint(one.id, options) for options in golden_settings(one.id)} for one in ENVIRONMENTS
-    }
+    return {one.id: {described(options): golden_fingerprint(one.id, options) for options in golden_settings(one.id)} for one in TESTED}
 
 
 if __name__ == "__main__":

@@ -8,21 +8,20 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from medsim.registry import ENVIRONMENTS
-from tests.courses import CASE_NAMES, CASES, HARSH, Options, actions_at, fingerprint, patient_of, play_batch, play_one
+from tests.courses import CASE_NAMES, CASES, HARSH, TESTED, Options, actions_at, fingerprint, patient_of, play_batch, play_one
 
 STEPS = 48  # under HARSH, most patients' first episode ends within these and several more follow
 FEW_STEPS = 5
 MANY = 4096
 FOLLOWED = (0, 1, 2, 3, 6)
-every_id = pytest.mark.parametrize("env_id", [one.id for one in ENVIRONMENTS])
+every_id = pytest.mark.parametrize("env_id", [one.id for one in TESTED])
 
 
 def fingerprints(course: dict[str, np.ndarray], patients: tuple[int, ...] = FOLLOWED) -> list[str]:
     return [fingerprint(patient_of(course, k)) for k in patients]
 
 
-@pytest.fixture(scope="module", params=[one.id for one in ENVIRONMENTS])
+@pytest.fixture(scope="module", params=[one.id for one in TESTED])
 def alone(request: pytest.FixtureRequest) -> tuple[str, list[str]]:
     """The courses of some patients, each played alone."""
     env_id = request.param

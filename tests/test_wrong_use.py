@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from medsim.registry import ENVIRONMENTS, card, make_task
-from tests.courses import CASE_NAMES, CASES, HARSH, Options, actions_at, arrays_in, flat
+from medsim.registry import card, make_task
+from tests.courses import CASE_NAMES, CASES, HARSH, TESTED, Options, actions_at, arrays_in, flat
 
 N = 11  # enough for the batch kernel, and not a whole tile of it
 every_case = pytest.mark.parametrize(("env_id", "options"), CASES, ids=CASE_NAMES)
-every_id = pytest.mark.parametrize("env_id", [one.id for one in ENVIRONMENTS])
+every_id = pytest.mark.parametrize("env_id", [one.id for one in TESTED])
 
 
 def wrong_actions(space: spaces.Space[Any]) -> list[tuple[Any, str]]:
@@ -58,6 +58,9 @@ def test_a_wrong_action_is_refused_by_name_and_nothing_has_happened(env_id: str,
             ours, theirs = env.step(right), twin.step(right)
             np.testing.assert_array_equal(flat(ours[0]), flat(theirs[0]))
             assert ours[1:] == theirs[1:]
+            if ours[2] or ours[3]:
+                env.reset()
+                twin.reset()
 
 
 @every_case
@@ -108,9 +111,12 @@ def test_a_wrong_reset_is_refused_by_name_and_the_episode_goes_on(env_id: str, a
         one.reset(seed=2, options={"slot": 5})
     with pytest.raises(ValueError, match=named):
         env.reset(**arguments)
-    for step in range(5):
+    ended, step = False, 0
+    while step < 5 and not ended:
         action = actions_at(env.action_space, [1], step)[0]
-        np.testing.assert_array_equal(env.step(action)[0], twin.step(action)[0])
+        (ours, _, *ends, _), (theirs, *_) = env.step(action), twin.step(action)
+        np.testing.assert_array_equal(ours, theirs)
+        ended, step = any(ends), step + 1
     np.testing.assert_array_equal(env.reset()[0], twin.reset()[0])
 
 

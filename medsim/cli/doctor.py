@@ -18,6 +18,7 @@ OPTIONAL = {
     "offline": ("h5py", "minari"),
     "cluster": ("ray",),
     "gpu": ("numba-cuda",),
+    "icu": ("icu-sepsis",),
 }
 
 
@@ -59,7 +60,7 @@ def examine() -> dict[str, str]:
     findings["kernel cache"] = str(cache_folder())
     findings["gpu"] = gpu()
     for one in ENVIRONMENTS:
-        findings[one.id] = try_environment(one.id)
+        findings[one.id] = try_environment(one.id) if one.available else f"needs {one.needs}: pip install 'medsim[{one.extra}]'"
     return findings
 
 
@@ -84,12 +85,14 @@ def gpu() -> str:
 
 def try_environment(env_id: str) -> str:
     """Return whether an environment's compiled course equals the plain Python one, to the bit, for a few steps."""
-    from medsim.core.batch import Batch
     from medsim.core.compile import python_kernels
+    from medsim.core.kernels import DISABLED
+    from medsim.core.tabular import TabularTask
+    from medsim.core.tabular_kernels import kernels_of
 
     task = make_task(env_id)
-    batches = [Batch(task.model, task.view, 1, task.settings) for _ in range(2)]
-    batches[1].kernels = python_kernels(task.model, task.view)
+    batches = [task.make_batch(1, mode=DISABLED) for _ in range(2)]
+    batches[1].kernels = kernels_of(False) if isinstance(task, TabularTask) else python_kernels(task.model, task.view)
     for batch in batches:
         batch.seed(1)
         batch.reset()

@@ -24,7 +24,8 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps([dataclasses.asdict(one) for one in ENVIRONMENTS], indent=1))
         else:
             for one in ENVIRONMENTS:
-                print(f"{one.id:24s} {one.question}")
+                missing = "" if one.available else f" (needs: pip install 'medsim[{one.extra}]')"
+                print(f"{one.id:24s} {one.question}{missing}")
         return 0
     facts = describe(args.env, args.provenance)
     if args.json:
@@ -55,7 +56,7 @@ def describe(env_id: str, with_provenance: bool) -> dict[str, object]:
     facts: dict[str, object] = {
         "id": known.id,
         "question": known.question,
-        "observation": str(task.observation_space().shape),
+        "observation": str(task.observation_space().shape or task.observation_space()),
         "action": str(task.action_space),
         "steps": task.horizon_steps,
         "hours a step": round(task.step_h, 4),

@@ -10,7 +10,9 @@ import numpy as np
 from medsim.cli.progress import Progress
 from medsim.cli.verbs import Verb, find_policy, parse_settings
 from medsim.evaluation.rollout import DEFAULT_SEED, EvaluationResult, evaluate
+from medsim.evaluation.scoring import ExactScore, exact_score
 from medsim.evaluation.statistics import interquartile_mean, percentile_interval, stratified_bootstrap
+from medsim.policies.policy import Policy
 from medsim.registry import card, make_task
 
 __all__ = ["VERB"]
@@ -21,7 +23,13 @@ EXAMPLES = """examples:
   medsim evaluate medsim/Glucose-v0 --policy runs/glucose-ppo --set sensor_dropout=0.1
 
 Every policy meets the same patients with the same meals and noise. The normalised score is 0 for the random policy and 1 for the
-best known; its interquartile mean comes with a 95 % bootstrap interval over patients."""
+best known; its interquartile mean comes with a 95 % bootstrap interval over patients.
+
+Where the course of the environment is a table (SepsisSCM, ICUSepsis), the value of a policy that acts by what it sees is computed
+exactly, over all patients, and the result says "exact"; --rollouts plays patients there, too. A policy can be a file of medsim solve:
+  medsim evaluate medsim/SepsisSCM-v0 --policy all
+  medsim evaluate medsim/ICUSepsis-v0 --policy optimal --gamma 0.99
+  medsim evaluate medsim/SepsisSCM-v0 --policy policy.npz --rollouts --patients 10000"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the list of patients (default %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="threads that step the batch (default 1)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the environment; can be repeated")
+    parser.add_argument("--rollouts", action="store_true", help="play patients even where the value can be computed exactly")
+    parser.add_argument("--gamma", type=float, help="discount of exact values (default: the environment's own)")
     parser.add_argument("--json", action="store_true", help="for machines: every patient's figures")
 
 
@@ -50,20 +60,53 @@ def run(args: argparse.Namespace) -> int:
     names = [name for given in args.policy for name in (reference_policies(args.env) if given == "all" else [given])]
     policies = [find_policy(args.env, name) for name in names]
     options = parse_settings(args.set)
-    results = []
+    results: list[EvaluationResult | ExactScore] = []
     with Progress(len(policies) * make_task(args.env, **options).horizon_steps, "step", "evaluate") as progress:
         for policy in policies:
+            score = exact_score_of(args, policy, options, progress)
             results.append(
-                evaluate(args.env, policy, options=options, cohort=args.cohort, patients=args.patients, seed=args.seed,
+                score or evaluate(args.env, policy, options=options, cohort=args.cohort, patients=args.patients, seed=args.seed,
                          threads=args.threads, progress=progress.update)
             )  # fmt: skip
     if args.json:
-        print(json.dumps([{"policy": r.policy, **r.record()} for r in results], indent=1))
-    else:
+        print(json.dumps([{"policy": r.policy, "exact": False, **r.record()} for r in results], indent=1))
+        return 0
+    if any(isinstance(result, ExactScore) for result in results):
+        print(f"{args.env}: exact values over all patients of the {args.cohort} cohort, by dynamic programming. Not medical advice.\n")
+    if any(isinstance(result, EvaluationResult) for result in results):
         print(f"{args.env}: {args.patients} patients of the {args.cohort} cohort, seed {args.seed}. Not medical advice.\n")
-        for result in results:
-            print(text_of(result))
+    for result in results:
+        print(exact_text_of(result) if isinstance(result, ExactScore) else text_of(result))
     return 0
+
+
+def exact_score_of(args: argparse.Namespace, policy: Policy, options: dict[str, Any], progress: Progress) -> ExactScore | None:
+    """Return the exact score of a policy, or None if there is none or patients are to be played.
+
+    Raises:
+        ValueError: --gamma was given, and there is no exact value.
+    """
+    score = None
+    if not args.rollouts:
+        score = exact_score(args.env, policy, options=options, cohort=args.cohort, discount=args.gamma, progress=progress.update)
+    if score is None and args.gamma is not None:
+        raise ValueError(f"--gamma is for exact values, and {policy.name} has none here")
+    return score
+
+
+def exact_text_of(result: ExactScore) -> str:
+    """Return an exact score as a few lines."""
+    exact = result.exact
+    discounted = "" if exact.discount == 1.0 else f"  (discount {exact.discount:g}; {exact.undiscounted:.6f} without)"
+    lines = [
+        f"{result.policy}",
+        f"  normalised score  {result.normalised:.4f}  exact",
+        f"  return            {exact.value:.6f}  exact{discounted}",
+        f"  length            {exact.length:.4f} steps",
+        "  outcomes          " + ", ".join(f"{name} {share:.4f}" for name, share in exact.outcomes.items()),
+        "  costs             " + ", ".join(f"{name} {value:.4f}" for name, value in exact.costs.items()),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def text_of(result: EvaluationResult) -> str:
@@ -72,7 +115,8 @@ def text_of(result: EvaluationResult) -> str:
     low, high = percentile_interval(stratified_bootstrap(scores, seed=0, repetitions=2000)) if len(scores) > 1 else (np.nan, np.nan)
     lines = [
         f"{result.policy}",
-        f"  normalised score  {float(interquartile_mean(scores)):.3f}  (95 % {low:.3f} to {high:.3f}), interquartile mean",
+        f"  normalised score  {float(interquartile_mean(scores)):.3f}  (95 % {low:.3f} to {high:.3f}), interquartile mean; "
+        f"mean {float(scores.mean()):.3f}",
         f"  return            {result.returns.mean():.2f}  (sd over patients {result.returns.std():.2f})",
         "  outcomes          " + ", ".join(f"{name} {count}" for name, count in Counter(result.outcomes).most_common()),
         "  costs             " + ", ".join(f"{name} {values.mean():.2f}" for name, values in result.costs.items()),

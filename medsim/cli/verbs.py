@@ -27,7 +27,7 @@ def contributed_verbs() -> list[Verb]:
 
 
 def find_policy(env_id: str, name: str) -> Policy:
-    """Return a reference policy by name, or a trained one by its run folder.
+    """Return a reference policy by name, a trained one by its run folder, or one by its file (npz, of ``medsim solve``).
 
     Raises:
         ValueError: there is no such policy.
@@ -37,11 +37,19 @@ def find_policy(env_id: str, name: str) -> Policy:
     references = reference_policies(env_id)
     if name in references:
         return references[name]()
+    if name.endswith(".npz"):
+        from pathlib import Path
+
+        from medsim.policies.table import load_table
+
+        return load_table(Path(name), env_id)
     for point in entry_points(group="medsim.policy_loaders"):
         policy: Policy | None = point.load()(name)
         if policy is not None:
             return policy
-    raise ValueError(f"no policy is called {name!r}; there are {', '.join(references)}, and folders of finished training runs")
+    raise ValueError(
+        f"no policy is called {name!r}; there are {', '.join(references)}, folders of finished training runs, and files of medsim solve"
+    )
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:

@@ -229,11 +229,17 @@ def reports(model: TabularModel) -> tuple[Array, Array]:
     return np.column_stack(arrival), np.column_stack(choice)
 
 
+def length_of_course(measures: Any, steps_lived: Integers, task: Task) -> dict[str, Array]:
+    """Return the steps that each patient's course took."""
+    return {"length": steps_lived.astype(np.float64)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class TabularTask(Task):
     """A task whose model is a table; ``discount`` is the one that its return is defined with."""
 
     model: Any
+    metrics: Callable[..., dict[str, Array]] = length_of_course
     discount: float = 1.0
     level_limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # of a described patient's parameters
 

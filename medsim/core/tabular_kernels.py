@@ -49,8 +49,8 @@ def step_patients(begin: int, end: int, ids: Array, lanes: Array, settings: Arra
     stream = TRANSITION_STREAM + 2 * int(settings[START_LAW])
     for i in range(begin, end):
         if ids[i, ENDED] == 0:
-            step = ids[i, STEP] + 1
-            key = Key(ids[i, SEED_LOW], ids[i, SEED_HIGH], ids[i, SLOT], ids[i, EPISODE], step)
+            step = int(ids[i, STEP]) + 1
+            key = Key(int(ids[i, SEED_LOW]), int(ids[i, SEED_HIGH]), int(ids[i, SLOT]), int(ids[i, EPISODE]), step)
             one, two, _, _ = words(key, step, stream)
             pair = lanes[i, STATE] * action_count + actions[i, 0]
             state = drawn(row_of[pair], first, cells, one, two)
@@ -107,7 +107,7 @@ def begin_patients(mask: Array, clear: bool, ids: Array, lanes: Array, settings:
             ids[i, EPISODE] += 1
             ids[i, STEP] = 0
             ids[i, ENDED] = 0
-            key = Key(ids[i, SEED_LOW], ids[i, SEED_HIGH], ids[i, SLOT], ids[i, EPISODE], 0)
+            key = Key(int(ids[i, SEED_LOW]), int(ids[i, SEED_HIGH]), int(ids[i, SLOT]), int(ids[i, EPISODE]), 0)
             if ids[i, NAMED_ROW] >= 0:
                 state = named_starts[ids[i, NAMED_ROW]]
             else:

@@ -44,7 +44,7 @@ class TablePolicy:
             raise ValueError(f"{self.name} acts by table, and the course of {task.id} is no table")
         self.now = self.table(task)
         self.codes = codes_by(task, self.now.observation)
-        self.keys = [tuple(int(value) for value in row[:4]) for row in env.batch.ids]
+        self.keys = [Key(int(row[0]), int(row[1]), int(row[2]), int(row[3]), 0) for row in env.batch.ids]
         self.step = 0
 
     def act(self, observations: Array) -> Array:
@@ -53,7 +53,7 @@ class TablePolicy:
         self.step += 1
         if (rows.max(axis=1) == 1.0).all():
             return np.asarray(rows.argmax(axis=1), dtype=np.int64)
-        draws = np.array([uniform(words(Key(*key, 0), self.step - 1, CHOICE_STREAM)[0]) for key in self.keys])
+        draws = np.array([uniform(words(key, self.step - 1, CHOICE_STREAM)[0]) for key in self.keys])
         return np.asarray(np.minimum((rows.cumsum(axis=1) < draws[:, None]).sum(axis=1), rows.shape[1] - 1), dtype=np.int64)
 
 
