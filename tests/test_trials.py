@@ -199,10 +199,12 @@ def test_worlds_are_listed_with_their_range(results):
     found = results["clovers"]
     moved = dataclasses.replace(found.effect, estimate=9.0, low=8.0, high=10.0)
     other = dataclasses.replace(found, cohort="world-1", effects={**found.effects, moved.name: moved})
-    text = worlds_report([found, other])
-    assert f"over 2 worlds: {found.effect.estimate:.2f} to 9.00; inside the published interval" in text
-    assert text.rstrip().endswith("in 1")
+    text = worlds_report([found, other], subgroups=True)
+    assert f"over the worlds: {found.effect.estimate:.2f} to 9.00" in text
+    assert ("disagree" in text) == (found.effect.estimate < 0.0)
+    assert "N Engl J Med 2023;388:499-510: 1 of 2" in text
     assert "OUTSIDE" in text
+    assert text.count("SAPS II") == 3
 
 
 # A trial of one's own
@@ -282,7 +284,7 @@ def test_a_trial_is_run_printed_and_written(tmp_path, capsys):
     for said in (
         "criteria: mean arterial pressure below 65",
         "14.0 v 14.9",
-        "1267 v 3400",
+        "1,267 v 3,400",
         "SAPS II above",
         "not medical advice",
         "inside",

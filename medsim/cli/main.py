@@ -15,6 +15,7 @@ EPILOG = """A first round:
   medsim envs                                      what there is
   medsim evaluate medsim/Glucose-v0 --policy all   reference policies on the test patients
   medsim train medsim/Glucose-v0 --algo ppo        train an agent
+  medsim trials run clovers                        a landmark trial on simulated patients, beside what it found
   medsim benchmark run quick                       train, evaluate and rank; writes a page
 Research simulation, not medical advice."""
 

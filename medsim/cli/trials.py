@@ -107,7 +107,7 @@ def emulated(args: argparse.Namespace) -> int:
         for group in results:
             print(report(group[0], subgroups=args.subgroups))
             if len(group) > 1:
-                print(worlds_report(group))
+                print(worlds_report(group, subgroups=args.subgroups))
         print("Research simulation, not medical advice.")
     if args.out is not None:
         write(results, args.out, quiet=args.json)
@@ -245,7 +245,7 @@ def cautions(result: TrialResult) -> list[str]:
     return list(dict.fromkeys(one.caution for one in result.subgroups if one.caution))
 
 
-def worlds_report(results: Sequence[TrialResult]) -> str:
+def worlds_report(results: Sequence[TrialResult], *, subgroups: bool = False) -> str:
     """Return one trial's results in several worlds as text."""
     trial, name = results[0].trial, results[0].effect.name
     theirs = [one for one in trial.published if one.effect == name]
@@ -254,12 +254,24 @@ def worlds_report(results: Sequence[TrialResult]) -> str:
         place = ("inside" if theirs[0].holds(one.effect.estimate) else "OUTSIDE") if theirs else ""
         ends = f"{one.risks_percent[0]:.1f} v {one.risks_percent[-1]:.1f}"
         rows.append(["the model's own" if one.cohort == "test" else one.cohort, f"{one.enrolled:,}", ends, span(one.effect), place])
-    found = [one.effect.estimate for one in results]
-    lines = [table(rows), f"\n  over {len(results)} worlds: {min(found):.2f} to {max(found):.2f}"]
+    lines = [table(rows), "", "  over the worlds: " + ranged([one.effect for one in results])]
     if theirs:
-        inside = sum(theirs[0].holds(value) for value in found)
-        lines[-1] += f"; inside the published interval of {theirs[0].source} in {inside}"
+        inside = sum(theirs[0].holds(one.effect.estimate) for one in results)
+        lines.append(f"  inside the published interval of {theirs[0].source}: {inside} of {len(results)}")
+    if subgroups and results[0].subgroups:
+        each = zip(*(one.subgroups for one in results), strict=True)  # in every world the same groups, by their own quantiles
+        groups = [[same[0].group, ranged([one.effect for one in same])] for same in each]
+        lines += ["", table([["subgroup", f"{trial.label(name)}, over the worlds"], *groups])]
     return "\n".join(lines) + "\n"
+
+
+def ranged(effects: Sequence[Effect]) -> str:
+    """Return the range of estimates, and whether they lie on both sides of no effect."""
+    values = [one.estimate for one in effects]
+    ratio = "ratio" in effects[0].name
+    low, high, none, places = min(values), max(values), 1.0 if ratio else 0.0, 3 if ratio else 2
+    verdict = "; they disagree on which is better" if low < none < high else ""
+    return f"{low:.{places}f} to {high:.{places}f}{verdict}"
 
 
 VERB = Verb("trials", "emulate landmark trials on simulated patients, beside what they found", configure, run)

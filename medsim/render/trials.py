@@ -56,9 +56,10 @@ def forest_rows(results: Sequence[TrialResult]) -> Iterator[Row]:
     if len(worlds) > MOST_WORLDS:
         values = [one.effect.estimate for one in worlds]
         spread = Effect(name=own, estimate=float(np.median(values)), low=min(values), high=max(values))
-        yield Row(label=f"{len(worlds)} other worlds: median and range", effect=spread, colour=WORLDS)
+        yield Row(label=f"{len(worlds)} other worlds: median and range", effect=spread, colour=WORLDS, text=trial.label(own), gap=True)
     else:
-        yield from (Row(label=one.cohort, effect=one.effect, colour=WORLDS) for one in worlds)
+        for number, one in enumerate(worlds):
+            yield Row(label=one.cohort, effect=one.effect, colour=WORLDS, text=trial.label(own), gap=number == 0)
     grouping = ""
     for group in result.subgroups:
         label = group.group + (" *" if group.caution else "")

@@ -73,7 +73,7 @@ CLOVERS = Trial(
         from_counts("odds ratio", *CLOVERS_DEATHS, source="CLOVERS, from 109 of 782 and 116 of 781 deaths"),
     ),
     shown=(
-        dataclasses.replace(FLUID_SINCE, published=("1267", "3400")), FLUID,
+        dataclasses.replace(FLUID_SINCE, published=("1,267", "3,400")), FLUID,
         dataclasses.replace(EVER_ON, published=("more", "fewer")), DOSE, PRESSURE,
     ),
     subgroups=SUBGROUPS,

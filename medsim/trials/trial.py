@@ -46,7 +46,7 @@ class Trial:
         exposures: if the arms are levels of something, such as hours of delay: effects are then per ``exposure_unit``, over all arms.
         adjust_for: parameters of patients that the adjusted odds ratio per unit accounts for.
         shown: what says whether the arms were treated as the trial's were. subgroups: where else the effect is reported.
-        screened: by default; enough to enrol 10,000.
+        screened: by default; enough that 10,000 are enrolled.
 
     Raises:
         ValueError: the parts do not fit together.
@@ -66,7 +66,7 @@ class Trial:
     adjust_for: tuple[str, ...] = ()
     shown: tuple[Shown, ...] = ()
     subgroups: tuple[Subgrouping, ...] = ()
-    screened: int = 20_000
+    screened: int = 27_000
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
