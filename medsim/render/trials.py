@@ -58,8 +58,8 @@ def forest_rows(results: Sequence[TrialResult]) -> Iterator[Row]:
         spread = Effect(name=own, estimate=float(np.median(values)), low=min(values), high=max(values))
         yield Row(label=f"{len(worlds)} other worlds: median and range", effect=spread, colour=WORLDS, text=trial.label(own), gap=True)
     else:
-        for number, one in enumerate(worlds):
-            yield Row(label=one.cohort, effect=one.effect, colour=WORLDS, text=trial.label(own), gap=number == 0)
+        for number, world in enumerate(worlds):
+            yield Row(label=world.cohort, effect=world.effect, colour=WORLDS, text=trial.label(own), gap=number == 0)
     grouping = ""
     for group in result.subgroups:
         label = group.group + (" *" if group.caution else "")
