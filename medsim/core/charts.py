@@ -2,15 +2,15 @@
 
 A task with a ``Chart`` is observed as a dict of arrays, the same for every environment that has one:
 
-==================  =================  ======================================================================================
-``ehr``             (hours, columns)   values in the columns' units, oldest hour first; 0 where not measured in that hour
-``ehr_mask``        (hours, columns)   1 where measured in that hour, else 0; always 0 in columns that the model does not produce
-``ehr_hours_since`` (hours, columns)   hours from the last measurement to the row's hour; ``NEVER_H`` if never, or that long ago
-``treatment``       (hours, given)     what was given, as the mean over the step that the row lies in; 0 before the start
-``demographics``    (statics,)         who the patient is; 0 where not known
-``demographics_mask`` (statics,)       1 where known
-``time_h``          (1,)               hours since the start: the last row's hour
-==================  =================  ======================================================================================
+=====================  =================  ================================================================================================
+``ehr``                (hours, columns)   values in the columns' units, oldest hour first; 0 where not measured in that hour
+``ehr_mask``           (hours, columns)   1 where measured in that hour, else 0; always 0 in columns that the model does not produce
+``ehr_hours_since``    (hours, columns)   hours from the last measurement to the row's hour; ``NEVER_H`` if never, or that long ago
+``treatment``          (hours, given)     what was given, as the mean over the step that the row lies in; 0 before the start
+``demographics``       (statics,)         who the patient is; 0 where not known
+``demographics_mask``  (statics,)         1 where known
+``time_h``             (1,)               hours since the start: the last row's hour
+=====================  =================  ================================================================================================
 
 Rows are hours also where a step takes several: what is measured at the end of a step stands in the last row. Rows before the start
 are empty. Values are clipped to the column's valid range.

@@ -1,17 +1,19 @@
 """The chart of a patient in septic shock: what is written down each hour, in the columns of harmonised ICU tables.
 
-================================  ==============================================================================
-``hr``                            with ``charting="usual"`` in 95 % of hours
-``sbp``, ``map``, ``dbp``         together, in 88 %
-``resp``, ``o2sat``               in 85 and 90 %
-``temp``                          every 4 h, and now and then between: 28 %
-``fio2``, ``po2``, ``lact``       with a blood gas, every 4 h
+====================================  ========================================================================================
+``hr``                                with ``charting="usual"`` in 95 % of hours
+``sbp``, ``map``, ``dbp``             together, in 88 %
+``resp``, ``o2sat``                   in 85 and 90 %
+``temp``                              every 4 h, and now and then between: 28 %
+``fio2``, ``po2``, ``lact``           with a blood gas, every 4 h
 ``crea``, ``bili``, ``plt``, ``wbc``  with a blood sample, every 12 h
-``urine``                         what was collected since the last step, every step (chosen: shock is nursed with a catheter)
-================================  ==============================================================================
+``urine``                             what was collected since the last step, every step (chosen: shock is nursed with a catheter)
+====================================  ========================================================================================
 
-The model has no pH, carbon dioxide, base excess or bicarbonate, nor the other 33 columns: their mask is always 0. Of the statics it has
-age and weight. The coma scale, the fluid balance and the scores at admission, which ``observation="vector"`` shows, are no columns.
+The other 33 columns, among them pH, carbon dioxide, base excess and bicarbonate, the model does not have: their mask is always 0. Of the
+statics it has age and weight. The coma scale, the fluid balance and the scores at admission, which ``observation="vector"`` shows, are no
+columns. What is given stands in ``treatment``: fluid in mL an hour, norepinephrine in mcg/kg/min, and the share of the step in which
+antibiotics run.
 
 The shares of hours are those of the harmonised table of the eICU Collaborative Research Database demo (mortality at 24 h: 34,175 hours
 of 1,367 stays): hr 95.3 %, map 88.4, resp 85.0, o2sat 89.6, temp 28.5. Gaps come together there (correlation of the masks of hr and map
@@ -36,9 +38,9 @@ SEPSIS_CHART = Chart(
     columns=COLUMNS,
     produced=("hr", "sbp", "map", "dbp", "resp", "temp", "o2sat", "urine", "fio2", "po2", "lact", "crea", "bili", "plt", "wbc"),
     treatments=(
-        Column("fluid_ml", "mL in the hour", 0.0, 2000.0),
+        Column("fluid_ml_per_h", "mL/h", 0.0, 2000.0),
         Column("norepinephrine_mcg_per_kg_per_min", "mcg/kg/min", 0.0, 3.0),
-        Column("antibiotics", "share of the step that they run", 0.0, 1.0),
+        Column("antibiotics", "share of the step", 0.0, 1.0),
     ),
     statics=STATICS,
     known=("age", "weight"),

@@ -1,7 +1,7 @@
 """Where every number of ``medsim/Sepsis-v0`` comes from."""
 
 from medsim.core.task import Provenance
-from medsim.treatments.sepsis import circulation, definition, environment, fluids, immune, objective, organs, population, sensor
+from medsim.treatments.sepsis import chart, circulation, definition, environment, fluids, immune, objective, organs, population, sensor
 from medsim.treatments.sepsis.constants import constant_sets, constant_table
 
 REYNOLDS = "Reynolds et al., J Theor Biol 2006;242:220-236 (BioModels BIOMD0000000714)"
@@ -126,11 +126,20 @@ def population_rows() -> Rows:
     ]  # fmt: skip
 
 
+EICU = "hourly harmonised table of the eICU Collaborative Research Database demo, first 24 h of 1,367 stays"
+
+
 def noise_rows() -> Rows:
     """Return what is charted when, and with which error."""
     return [
         ("chart.gas_every", sensor.GAS_EVERY_H, "h", "chosen; real charts: median 4 to 5 h in shock (eICU demo)"),
         ("chart.blood_every", sensor.BLOOD_EVERY_H, "h", "chosen; real charts: 6 to 12 h on the first day (eICU demo)"),
+        ("chart.temperature_every", float(chart.TEMPERATURE_EVERY_H), "h", "chosen: with those between, as often as in real charts"),
+        ("chart.temperature_between", chart.TEMPERATURE_BETWEEN_SHARE, "share of hours", f"{EICU}: 28.5 % of hours in all"),
+        ("chart.heart_rate", chart.MONITOR_SHARE, "share of hours", EICU),
+        ("chart.pressure", chart.PRESSURE_SHARE, "share of hours with heart rate", EICU),
+        ("chart.respiratory_rate", chart.RESPIRATION_SHARE, "share of hours with heart rate", EICU),
+        ("chart.spo2", chart.SATURATION_SHARE, "share of hours with heart rate", EICU),
         ("noise.map", sensor.MAP_SD_MMHG, "mmHg", "chosen, below the 5.2 that hour-to-hour changes in real charts allow (eICU demo)"),
         ("noise.heart_rate", sensor.HEART_RATE_SD_PER_MIN, "1/min", "chosen"),
         ("noise.spo2", sensor.SPO2_SD, "1", "chosen; limits of agreement +-4.4 %, Ebmeier et al., Anaesth Intensive Care 2018;46:297-303"),
