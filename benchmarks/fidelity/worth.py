@@ -143,7 +143,7 @@ def stakes(stake: Array) -> dict[str, Any]:
         "mean": round(float(stake.mean()), 2),
         "median": round(float(np.median(stake)), 2),
         "more_than_5_points_percent": share(stake > MUCH),
-        "more_than_x_points_percent": [share(stake > x) for x in range(0, 101)],
+        "more_than_x_points_percent": [share(stake > x) for x in range(101)],
     }
 
 
@@ -158,6 +158,8 @@ def clairvoyant(risk: Mapping[str, Array]) -> dict[str, Any]:
         best = family[int(stack.mean(axis=1).argmin())]
         least = stack.min(axis=0)
         found[label] = {"best": best, "best_deaths": interval(risk[best]), "deaths": interval(least), "gain": paired(risk[best], least)}
+    found["protocol_gain"] = paired(risk[PROTOCOL], every.min(axis=0))
+    found["single_gain"], found["rule_gain"] = paired(risk[PROTOCOL], risk[single]), paired(risk[single], risk[RULE])
     winner = every.argmin(axis=0)
     starts = np.cumsum([0, *(len(family) for family in FAMILIES.values())])
     found["best_family_percent"] = {
