@@ -74,6 +74,8 @@ def sepsis_task(**options: Any) -> Task:
     from medsim.treatments.sepsis.provenance import CITATION, provenance
 
     config = parse_options(SepsisConfig, options)
+    if config.antibiotics == "agent" and config.antibiotic_delay_h is not None:
+        raise ValueError(f"option antibiotic_delay_h must be None where antibiotics is 'agent', not {config.antibiotic_delay_h!r}")
     horizon = COURSE_H // config.step_hours
     world = config.cohort if config.cohort in WORLDS else "v0"
     settings = Settings(
@@ -119,7 +121,79 @@ def action_space(config: SepsisConfig) -> spaces.Discrete | spaces.Box:
 
 
 class SepsisEnv(PatientEnv):
-    """x."""
+    """Fluids, norepinephrine and timing in septic shock: keep a virtual patient alive through 72 hours, and to day 28.
+
+    Research simulation, not medical advice.
+
+    ## Description
+    A patient whose infection has led to shock. Published parts, each tested alone: the immune response (Reynolds 2006: pathogen,
+    phagocytes, damage, anti-inflammatory mediator) with antibiotics that start after a delay; plasma and interstitial fluid (Hahn's
+    kinetics) with a leak that grows with inflammation; norepinephrine's clearance by SAPS II (Beloeil 2005) and its sigmoid effect,
+    blunted by inflammation; stressed volume, cardiac output, pressure with a baroreflex; lactate, creatinine, urine, lung water,
+    oxygenation; SOFA. No publication couples them: the couplings are ours, fitted to landmark trials and published as an ensemble of
+    fits (``cohort="world-1"`` and so on). Underperfused organs take damage, so do ischaemia under much norepinephrine and fluid
+    overload; damage, very low pressure and flooded lungs kill. Platelets, bilirubin, coma scale, heart and respiratory rate,
+    temperature and white cells are surrogates of the modelled state. SOFA's cardiovascular points come from the pressure that the
+    patient would have without norepinephrine: stopping the drug buys no score. There is one vasopressor, and no transfusion, no
+    ventilation, no renal replacement.
+
+    ## Observation
+    | number | name | unit |
+    |---|---|---|
+    | 0 | hours since shock was recognised | h |
+    | 1-9 | heart rate, systolic, mean and diastolic pressure, respiratory rate, temperature, SpO2, FiO2, coma scale; hourly, noisy | 1/min, mmHg, C, 1 |
+    | 10 | urine of the step | mL |
+    | 11, 12 | fluid given, and less urine, since the start | mL |
+    | 13-15 | fluid and norepinephrine of the last step, hours of antibiotics | mL/h, mcg/kg/min, h |
+    | 16-18 | lactate, PaO2/FiO2, their age (sampled every 4 h) | mmol/L, mmHg, h |
+    | 19-23 | creatinine, bilirubin, platelets, white cells, their age (every 12 h) | mg/dL, mg/dL, 1/nL, 1/nL, h |
+    | 24-29 | age, weight, SAPS II, chronic hypertension, Charlson index, pneumonia | years, kg, points, 0 or 1 |
+
+    ``observation="full"`` is the true state and parameters (names in ``env.unwrapped.task.view.names``). ``observation="ehr"`` is a Dict:
+    a chart of the last 24 hours in the 48 columns of harmonised ICU tables (YAIB's), with mask and hours since each was measured, the
+    treatment, and demographics (``medsim.core.charts``); hours are left out as in real charts, unless ``charting="complete"``.
+
+    ## Action
+    ``action="discrete"`` (default): Discrete(25), action = 5 x fluid + norepinephrine: 0, 50, 125, 250 or 750 mL/h of crystalloid, and 0,
+    0.05, 0.15, 0.4 or 1.0 mcg/kg/min. ``action="continuous"``: Box, 0-1000 mL/h and 0-2 mcg/kg/min. With ``antibiotics="agent"``
+    Discrete(50) (from 25 on: antibiotics are given; once is enough), or a third number (0.5 or more gives them).
+
+    ## Reward
+    | term | value |
+    |---|---|
+    | ``survival`` | +1 at 72 h if the patient will be alive at day 28; -1 at death, or at 72 h if they will be dead by then |
+    | ``sofa_and_lactate`` | with ``reward="shaped"``: the fall of 0.05 SOFA + 0.02 lactate in the step, all that is left of it at the end |
+
+    With ``deaths="expected"``, ``survival`` is its expectation, step by step: it adds up to 1 - 2 x probability of death by day 28. The
+    shaped form moves rewards in time: its sum is a number of the patient's start, so that no policy gains by it.
+
+    ## Cost
+    ``map_below_65``: hours below 65 mmHg; ``fluid_overload``: hours at more than 10 % of body weight;
+    ``high_norepinephrine``: hours at 1 mcg/kg/min or more; ``lung_water``: tenths of mL/kg above 10, times hours.
+
+    ## Start
+    An infection grows until damage reaches the patient's onset; who clears it, or is not hypotensive (70 mmHg or more), is drawn again.
+    Age, weight, SAPS II, hypertension, Charlson index, pneumonia and the delay to antibiotics have published distributions; a latent
+    severity is shared by SAPS II and the immune parameters. ``reset(options={"patient": "median"})`` begins with a described patient
+    (also ``hypertensive``, ``frail``, ``leaky``, ``vasoplegic``, ``severe``, ``late``, ``mild``), or with parameters of your own:
+    ``{"like": "median", "antibiotic_delay_h": 6.0}``.
+
+    ## End
+    Terminated at death (``died_within_72_h``: the cumulated hazard has passed a threshold drawn beforehand, the same under any policy),
+    or after 72 h, when the outcome at day 28 is settled: the odds of death rise by 1.35 for each point of SOFA (published for 48 h in
+    general intensive care, Namendys-Silva 2013; its level is fitted), ``died_by_day_28`` (with its hour) or ``alive_at_day_28``. With
+    ``deaths="expected"`` nobody dies before 72 h and the outcome is ``expectation``: same mean, far less noise, for evaluation.
+
+    ## Arguments
+    See ``SepsisConfig``. ``cohort``: ``train``, ``test`` (the same population), ``shifted`` (8 years older, antibiotics twice as late and a
+    fifth weaker, faster growth), or another world of the ensemble. ``substep_minutes``: 5 min is within 0.2 mmHg and 0.005 of a
+    patient's probability of death (root mean square) of 15 s.
+
+    ## Fidelity
+FIDELITY_TABLE
+    ## Version History
+    v0: first version.
+    """
 
     def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:
         super().__init__(sepsis_task(**options), render_mode)

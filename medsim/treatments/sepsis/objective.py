@@ -10,7 +10,7 @@ OUTCOMES = ("", "died_within_72_h", "died_by_day_28", "alive_at_day_28", "expect
 DIED, DIED_LATER, ALIVE, EXPECTATION = 1.0, 2.0, 3.0, 4.0
 ONGOING, TERMINATED = 0.0, 1.0
 DAY_28_H = 672.0
-SHAPE_PER_SOFA, SHAPE_PER_LACTATE = 0.05, 0.02  # chosen: a potential of SOFA and lactate; its differences add up to nothing new
+SHAPE_PER_SOFA, SHAPE_PER_LACTATE = 0.05, 0.02  # chosen: a potential of SOFA and lactate
 OVERLOAD_SHARE = 0.1  # of body weight: the usual definition of fluid overload
 HIGH_NOREPINEPHRINE_MCG_PER_KG_PER_MIN = 1.0
 WET_LUNG_ML_PER_KG = 10.0  # extravascular lung water index: pulmonary oedema above
@@ -80,15 +80,15 @@ def judge(x: State, m: Memory, p: Params, s: Settings) -> tuple[Memory, RewardTe
     high_h = where(m.orders.norepinephrine_mcg_per_kg_per_min >= HIGH_NOREPINEPHRINE_MCG_PER_KG_PER_MIN, step_h, 0.0)
     wet = 0.1 * fmax(x.lung_water_ml_per_kg - WET_LUNG_ML_PER_KG, 0.0) * step_h
     costs = Costs(x.hypotension_h - m.watch.hypotension_h, overload_h, high_h, wet)
-    now = potential(x, m)
-    shaping = where(s.shaped > 0.0, m.watch.potential - now, 0.0)
     total = hazard_so_far(x, m, s)
     threshold = m.fate.hazard_threshold
     over = m.clock.step >= s.horizon_steps
     survival, ended, outcome, time_h = 0.0, ONGOING, 0.0, x.time_h
     if s.expected_deaths > 0.0:
+        alive = exp(-total)
+        survival = alive - exp(-m.watch.hazard)  # -1 times the chance to have died in this step
         if over:
-            survival, ended, outcome, time_h = 2.0 * exp(-total) - 1.0, TERMINATED, EXPECTATION, DAY_28_H
+            survival, ended, outcome, time_h = survival + alive, TERMINATED, EXPECTATION, DAY_28_H
     elif x.hazard >= threshold:
         survival, ended, outcome = -1.0, TERMINATED, DIED
         time_h = x.time_h - step_h * fmin((x.hazard - threshold) / fmax(x.hazard - m.watch.hazard, 1e-12), 1.0)
@@ -97,6 +97,8 @@ def judge(x: State, m: Memory, p: Params, s: Settings) -> tuple[Memory, RewardTe
         if total >= threshold:
             survival, outcome = -1.0, DIED_LATER
             time_h = x.time_h + (DAY_28_H - x.time_h) * (threshold - x.hazard) / (total - x.hazard)
+    now = where(ended > 0.0, 0.0, potential(x, m))  # nothing is left of it at the end: it moves rewards in time, not their sum
+    shaping = where(s.shaped > 0.0, m.watch.potential - now, 0.0)
     watch = Watch(now, x.hypotension_h, x.hazard, m.watch.urine_ml, m.watch.urine_in_step_ml)
     memory = Memory(m.clock, m.orders, m.bedside, m.monitor, m.labs, m.fate, watch)
     return memory, RewardTerms(survival, shaping), costs, (ended, outcome, time_h)
