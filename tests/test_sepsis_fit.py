@@ -37,8 +37,8 @@ def test_only_what_is_said_to_be_fitted_differs_from_its_start(member):
 
 def test_v0_keeps_away_from_its_bounds():
     place = Box().place(SETS["v0"])
-    assert place.min() > 0.1
-    assert place.max() < 0.9
+    assert place.min() > 0.05
+    assert place.max() < 0.95
 
 
 def test_the_worlds_are_numbered_and_far_from_one_another():

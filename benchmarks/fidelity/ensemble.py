@@ -19,7 +19,7 @@ def confirmed(record: Record, study: Study, box: Box) -> Record:
 
 
 def choose_first(records: list[Record], study: Study, box: Box) -> Record:
-    """Return the starting set, if it meets every aim on other patients; else the one with most room of the best trials tried again there."""
+    """Return the starting set, if it meets every aim on other patients; else the trial with most room of the best, tried again there."""
     start = confirmed(records[0], study, box)
     if start.room > 0.0:
         return start

@@ -25,8 +25,6 @@ def pictures(results: Mapping[str, Any]) -> dict[str, bytes]:
     if "report" in results:
         found["targets.png"] = png(targets(results["report"]["members"]))
         found["ensemble.png"] = png(ensemble(results["report"]))
-        if "curves" in results["report"]:
-            found["curves.png"] = png(curves(results["report"]["curves"]))
     if "one_at_a_time" in results:
         found["one_at_a_time.png"] = png(heat(*one_at_a_time(results["one_at_a_time"]["runs"]), "largest change, in units of its largest"))
     if "morris" in results:
@@ -86,19 +84,6 @@ def ensemble(data: Mapping[str, Any]) -> "Figure":
     panel.set_xlabel("place between lowest (0) and highest (1) value")
     panel.invert_yaxis()
     panel.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-    return figure
-
-
-def curves(data: Mapping[str, Any]) -> "Figure":
-    """Draw deaths against MAP target and bolus."""
-    figure, panels = canvas(1, 2, 8.0, 3.0)
-    for panel, key, label in zip(
-        panels[0], ("map_target_mmhg", "bolus_ml_per_kg"), ("MAP target, mmHg", "first bolus, mL/kg"), strict=True
-    ):
-        panel.plot([float(value) for value in data[key]], list(data[key].values()), "o-", color=DARK)
-        panel.set_xlabel(label)
-        panel.set_ylabel("deaths by day 28, %")
-        panel.set_ylim(bottom=0.0)
     return figure
 
 

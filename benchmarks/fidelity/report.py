@@ -125,8 +125,6 @@ def members_part(data: Data, images: Iterable[str]) -> str:
         "at random within the bounds are 0.41 apart. See `sepsis_fits.csv` and `sepsis_constants.csv` in `medsim/treatments/data`.\n",
         *picture("ensemble.png", "The fitted constants of every world within their bounds.", images),
     ]
-    if "curves" in data:
-        lines += curves_part(data["curves"], images)
     return "\n".join(lines)
 
 
@@ -166,20 +164,6 @@ def distances(apart: list[list[float]]) -> str:
     """Return the least, middle and largest distance in words."""
     pairs = sorted(apart[a][b] for a in range(len(apart)) for b in range(a))
     return f"{pairs[0]:.2f} at least, {pairs[len(pairs) // 2]:.2f} in the middle, {pairs[-1]:.2f} at most" if pairs else "one world only"
-
-
-def curves_part(data: Data, images: Iterable[str]) -> list[str]:
-    """Return v0's answer to graded doses."""
-    target, bolus, best = data["map_target_mmhg"], data["bolus_ml_per_kg"], data["best_target_percent"]
-    rows = [["deaths, %", *map(str, target.values())], ["best for, % of patients", *map(str, best.values())]]
-    return [
-        "## v0's answer to doses\n\nDeaths in percent under the protocol with another MAP target or first bolus "
-        f"({data['patients']:,} patients).\n",
-        table(["MAP target, mmHg", *target], rows),
-        table(["bolus, mL/kg", *bolus], [["deaths, %", *map(str, bolus.values())]]),
-        f"{data['more_than_5_points_at_stake_percent']:g} % of patients have more than 5 points between their best and worst target.\n",
-        *picture("curves.png", "Deaths by MAP target and by bolus.", images),
-    ]
 
 
 def conclusions_part(results: Data) -> str:
