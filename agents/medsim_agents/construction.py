@@ -24,6 +24,7 @@ def build_environment(env_id: str, seed: int, options: Mapping[str, Any], hyperp
 
     env = make_vec_env(env_id, hyperparameters["n_envs"], seed=seed, **options)
     of_observations, of_rewards = hyperparameters.get("normalise_observations", True), hyperparameters.get("normalise_rewards", True)
+    of_observations = of_observations and not isinstance(env.observation_space, spaces.Discrete)  # a code is no quantity
     if not of_observations and not of_rewards:
         return env
     return VecNormalize(

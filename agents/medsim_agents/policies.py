@@ -25,6 +25,11 @@ class ModelPolicy:
         self.memory: Any = None
         self.starts: npt.NDArray[np.bool_] | None = None
 
+    @property
+    def memoryless(self) -> bool:
+        """Whether its action follows from the observation alone: exact values are computed for such policies."""
+        return not hasattr(self.model.policy, "lstm_actor")
+
     @classmethod
     def of_model(cls, training: Any, model: Any) -> "ModelPolicy":
         """Return the policy that a model in training has now."""

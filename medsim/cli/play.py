@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium import spaces
 
 from medsim.cli.verbs import Verb, parse_settings
@@ -86,7 +87,7 @@ def show(env: PatientEnv, observation: Any) -> None:
     """Print the observation by name; of a chart, what is new."""
     names = env.task.view.names
     observation = env.batch.obs[0] if env.task.chart is not None else observation
-    cells = [f"{name} {value:.4g}" for name, value in zip(names, observation, strict=True) if "_min_ago_" not in name]
+    cells = [f"{name} {value:.4g}" for name, value in zip(names, np.atleast_1d(observation), strict=True) if "_min_ago_" not in name]
     for start in range(0, len(cells), 4):
         print("  " + "   ".join(cells[start : start + 4]))
 

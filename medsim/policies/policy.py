@@ -48,6 +48,8 @@ class NamedColumns:
 class FunctionPolicy:
     """A function of the observations as a policy."""
 
+    memoryless = True  # so that its value can be computed exactly where an environment's course is a table
+
     def __init__(self, name: str, function: Callable[[Array], Array], options: Mapping[str, Any] | None = None) -> None:
         self.name = name
         self.function = function
