@@ -70,7 +70,10 @@ def ending(growth: float, inoculum: float) -> str:
     return "aseptic" if y[-1, 2] > 5.0 else "healthy"
 
 
-@pytest.mark.parametrize("row", [r for r in read("reynolds_outcomes.csv") if r["kpg"] in (0.3, 0.51, 0.52, 0.6)], ids=lambda r: f"{r['kpg']}-{r['P0']}")
+OUTCOMES = [row for row in read("reynolds_outcomes.csv") if row["kpg"] in (0.3, 0.51, 0.52, 0.6)]
+
+
+@pytest.mark.parametrize("row", OUTCOMES, ids=lambda row: f"{row['kpg']}-{row['P0']}")
 def test_infections_end_in_health_or_in_aseptic_or_septic_death_as_published(row: dict[str, float]) -> None:
     assert ending(row["kpg"], row["P0"]) == row["outcome"]
 
@@ -81,7 +84,7 @@ def test_an_inoculum_of_1_036_is_the_limit_of_health_at_growth_0_3() -> None:
 
 
 def test_health_loses_stability_at_growth_1_5() -> None:
-    assert KPM * SM / MUM == pytest.approx(1.5)
+    assert pytest.approx(1.5) == KPM * SM / MUM
     assert immune_rates(1e-12, 0.0, 0.0, MEDIATOR_AT_REST, 1.499, 0.0).log_pathogen < 0.0
     assert immune_rates(1e-12, 0.0, 0.0, MEDIATOR_AT_REST, 1.501, 0.0).log_pathogen > 0.0
 
@@ -136,7 +139,7 @@ def test_norepinephrine_has_half_its_effect_at_c50_and_a_hill_coefficient_of_1_8
 # circulation
 
 
-def flow(plasma: float = 0.0, effect: float = 0.0, inflamed: float = 0.0, c: Constants = V0):  # noqa: ANN201
+def flow(plasma: float = 0.0, effect: float = 0.0, inflamed: float = 0.0, c: Constants = V0):
     return circulation(plasma, effect, inflamed, 78.0, 88.0, 1.0, c)
 
 
@@ -179,7 +182,7 @@ def person(**changes: float) -> Params:
     return Params(*table[names.index("median")])._replace(**changes)
 
 
-def settings(**options: object):  # noqa: ANN201
+def settings(**options: object):
     return sepsis_task(**options).settings
 
 
@@ -237,7 +240,10 @@ def test_creatinine_rises_as_published_after_a_loss_of_nine_tenths_of_filtration
 # lungs, scores, outcome
 
 
-@pytest.mark.parametrize(("pao2", "saturation"), [(40, 0.7495), (50, 0.8499), (60, 0.9058), (70, 0.9379), (80, 0.9573), (100, 0.9775), (150, 0.9932)])
+SATURATIONS = ((40, 0.7495), (50, 0.8499), (60, 0.9058), (70, 0.9379), (80, 0.9573), (100, 0.9775), (150, 0.9932))
+
+
+@pytest.mark.parametrize(("pao2", "saturation"), SATURATIONS)
 def test_saturation_follows_severinghaus(pao2: float, saturation: float) -> None:
     assert spo2_of(float(pao2)) == pytest.approx(saturation, abs=1e-4)
 
@@ -251,7 +257,7 @@ def test_saturation_follows_severinghaus(pao2: float, saturation: float) -> None
         (KIDNEY, (1.1, 1.2, 2.0, 3.5, 5.1), (0, 1, 2, 3, 4)),
     ],
 )
-def test_the_smooth_score_rounds_to_sofa(ladder, values, points) -> None:  # noqa: ANN001
+def test_the_smooth_score_rounds_to_sofa(ladder, values, points) -> None:
     assert tuple(int(smooth_points(float(v), ladder) + 0.5) for v in values) == points
 
 

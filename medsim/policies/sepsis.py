@@ -104,9 +104,7 @@ class Resuscitation(DosingPolicy):
     def pressor(self, observations: Array, time: Array) -> Array:
         """Return mcg/kg/min."""
         shown = self.read(observations, "map_mmhg")
-        dose = titrated(
-            self.read(observations, "norepinephrine_mcg_per_kg_per_min"), self.aim(observations) - shown
-        )
+        dose = titrated(self.read(observations, "norepinephrine_mcg_per_kg_per_min"), self.aim(observations) - shown)
         return np.where((time >= self.norepinephrine_from_h) | (shown < self.rescue_mmhg), dose, 0.0)
 
     def aim(self, observations: Array) -> Array:

@@ -52,7 +52,9 @@ def circulation(plasma_excess_ml: float, effect: float, inflamed: float, weight_
     Inflammation lowers resistance, venous tone and contractility, and blunts norepinephrine, which raises resistance and recruits
     stressed volume; output follows stressed volume with a ceiling (Starling) and falls with resistance.
     """
-    stressed = fmax(1.0 + plasma_excess_ml / (STRESSED_ML_PER_KG * weight_kg) - c.venodilation * inflamed + c.venoconstriction * effect, 0.1)
+    stressed = fmax(
+        1.0 + plasma_excess_ml / (STRESSED_ML_PER_KG * weight_kg) - c.venodilation * inflamed + c.venoconstriction * effect, 0.1
+    )
     gain = EMAX_MMHG / map_baseline_mmhg * (1.0 - c.blunting * (inflamed - 0.5))
     resistance = fmax(1.0 - c.vasodilation * inflamed * vasoplegia + gain * effect, 0.1)
     afterload = inline_power(resistance, AFTERLOAD_EXPONENT)

@@ -141,7 +141,8 @@ class SepsisEnv(PatientEnv):
     | number | name | unit |
     |---|---|---|
     | 0 | hours since shock was recognised | h |
-    | 1-9 | heart rate, systolic, mean and diastolic pressure, respiratory rate, temperature, SpO2, FiO2, coma scale; hourly, noisy | 1/min, mmHg, C, 1 |
+    | 1-4 | heart rate, systolic, mean and diastolic pressure (with noise, as the next) | 1/min, mmHg |
+    | 5-9 | respiratory rate, temperature, SpO2, FiO2, coma scale | 1/min, C, 1, 1, points |
     | 10 | urine of the step | mL |
     | 11, 12 | fluid given, and less urine, since the start | mL |
     | 13-15 | fluid and norepinephrine of the last step, hours of antibiotics | mL/h, mcg/kg/min, h |
@@ -190,7 +191,7 @@ class SepsisEnv(PatientEnv):
     patient's probability of death (root mean square) of 15 s.
 
     ## Fidelity
-FIDELITY_TABLE
+    FIDELITY_TABLE
     ## Version History
     v0: first version.
     """

@@ -45,7 +45,10 @@ CHARLSON_MEAN, CHARLSON_SCALE, PNEUMONIA_SHARE = 2.5, 2.97, 0.4  # 2.5 (2.0), as
 # SEPSISPAM, Asfar et al., N Engl J Med 2014;370:1583-1593, table 1 (from memory, not verified): SAPS II 57 (16), hypertension 44 %
 SAPS_MEAN, SAPS_SD, SAPS_LOWEST, SAPS_HIGHEST = 57.0, 15.0, 15.0, 120.0
 SAPS_PER_YEAR = 0.3  # points of SAPS II per year of age: 0 below 40 to 18 from 80 on, Le Gall et al., JAMA 1993;270:2957-2963
-HYPERTENSION_LOGIT, HYPERTENSION_PER_YEAR = -0.24, 0.04  # 44 % at the mean age; its rise with age is chosen
+HYPERTENSION_LOGIT, HYPERTENSION_PER_YEAR = (
+    -0.24,
+    0.04,
+)  # 44 % at the mean age (a third of those whose pressure then falls below SHOCK_BELOW_MMHG); its rise with age is chosen
 MAP_BASELINE_MMHG, MAP_HYPERTENSION_MMHG, MAP_SD_MMHG = 86.0, 12.0, 5.0  # chosen
 CRITICAL_HYPERTENSION_MMHG, CRITICAL_SD_MMHG = 1.6, 2.0  # chosen: autoregulation shifts further than in proportion
 INOCULUM_LOWEST, INOCULUM_HIGHEST = 0.5, 2.0  # chosen: those that need help at all, given Reynolds' thresholds (1.0 at k_pg 0.3)
@@ -55,7 +58,7 @@ FIRST_EXCESS_SD_ML_PER_KG = 6.0  # chosen: some come dry, some after a litre
 SHOCK_BELOW_MMHG = 70.0  # hypotension in the consensus definitions of sepsis; without it nobody would call it shock
 MOST_SD = 2.5  # chosen: no draw is further out
 PRE_COURSE_STEP_H, PRE_COURSE_H = 1.0 / 12.0, 16.0  # an infection that has not led to shock by then was cleared
-ATTEMPTS = 12
+ATTEMPTS, WORDS_PER_COHORT = 12, 1000  # every attempt of every cohort has ten draws of words to itself
 
 
 @compiled_once
@@ -67,7 +70,7 @@ def bounded_normal(word: int) -> float:
 @compiled_once
 def drawn(key: Key, attempt: int, cohort: float, shift: float, c: Constants) -> Params:
     """Return the parameters of a patient of the population."""
-    first = 100 * int(cohort) + 10 * attempt
+    first = WORDS_PER_COHORT * int(cohort) + 10 * attempt
     w = words(key, first, POPULATION)
     severity, age_z, weight_z, saps_z = bounded_normal(w[0]), bounded_normal(w[1]), bounded_normal(w[2]), bounded_normal(w[3])
     age = fmin(fmax(AGE_MEAN_YEARS + 8.0 * shift + AGE_SD_YEARS * age_z, AGE_LOWEST), AGE_HIGHEST)
@@ -106,8 +109,8 @@ def drawn(key: Key, attempt: int, cohort: float, shift: float, c: Constants) -> 
     heart_rate = 72.0 + 8.0 * bounded_normal(w[3])
     return Params(
         age, weight, saps2, hypertension, charlson, pneumonia, baseline, critical, inoculum, growth, kill, delay, onset, decay, activation,
-        threshold, excess, leak, vasoplegia, c50, norepinephrine_clearance_l_per_h(saps2), frailty, kidney, liver, marrow, brain, creatinine,
-        heart_rate,
+        threshold, excess, leak, vasoplegia, c50, norepinephrine_clearance_l_per_h(saps2), frailty, kidney, liver, marrow, brain,
+        creatinine, heart_rate,
     )  # fmt: skip
 
 
@@ -140,8 +143,8 @@ def at_recognition(p: Params, c: Constants) -> State:
     for _ in range(int(PRE_COURSE_H / h)):
         r = immune_rates(pathogen, phagocytes, damage, mediator, p.growth_per_h, 0.0,
                          p.phagocyte_decay_per_h, p.activation_by_damage, p.damage_threshold)  # fmt: skip
-        q = immune_rates(pathogen * exp(h * r.log_pathogen), phagocytes + h * r.phagocytes, damage + h * r.damage, mediator + h * r.mediator,
-                         p.growth_per_h, 0.0, p.phagocyte_decay_per_h, p.activation_by_damage, p.damage_threshold)  # fmt: skip
+        q = immune_rates(pathogen * exp(h * r.log_pathogen), phagocytes + h * r.phagocytes, damage + h * r.damage,
+                         mediator + h * r.mediator, p.growth_per_h, 0.0, p.phagocyte_decay_per_h, p.activation_by_damage, p.damage_threshold)  # fmt: skip
         pathogen = pathogen * exp(0.5 * h * (r.log_pathogen + q.log_pathogen))
         phagocytes = phagocytes + 0.5 * h * (r.phagocytes + q.phagocytes)
         damage = damage + 0.5 * h * (r.damage + q.damage)

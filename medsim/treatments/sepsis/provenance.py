@@ -15,7 +15,9 @@ MAGDER = "Magder, De Varennes, Crit Care Med 1998;26:1061-1064"
 TAGAMI = "Tagami et al., Crit Care 2010;14:R162"
 WAIKAR = "Waikar, Bonventre, J Am Soc Nephrol 2009;20:672-679"
 SOFA = "Vincent et al., Intensive Care Med 1996;22:707-710"
-MEXSOFA = "Namendys-Silva et al., Braz J Med Biol Res 2013;46:186-193: odds ratio 1.35 (1.14-1.59) for the score at 48 h (general intensive care)"
+MEXSOFA = (
+    "Namendys-Silva et al., Braz J Med Biol Res 2013;46:186-193: odds ratio 1.35 (1.14-1.59) for the score at 48 h (general intensive care)"
+)
 FITTED = "fitted to trials by python -m benchmarks.fidelity fit; bounds {low:g} to {high:g} chosen"
 CHOSEN = "chosen; bounds {low:g} to {high:g} for the sensitivity analysis"
 PUBLISHED_CONSTANTS = {"c50_ng_per_ml": PAS, "norepinephrine_volume_l": BELOEIL, "day28_per_point": MEXSOFA}
@@ -69,10 +71,11 @@ def score_rows() -> Rows:
     rows: Rows = [(f"sofa.{name}", str(tuple(ladder[1:5])), "at 1, 2, 3, 4 points", SOFA) for name, ladder in ladders.items()]
     return [
         *rows,
-        ("sofa.pressure", str(tuple(organs.PRESSURE[1:5])), "mmHg without support", "surrogate, chosen: SOFA scores doses of drugs instead"),
+        ("sofa.pressure", str(tuple(organs.PRESSURE[1:5])), "mmHg without support", "surrogate, chosen: SOFA scores doses instead"),
         ("sofa.surrogates", "platelets, bilirubin, coma scale from damage", "", "surrogates of ours: these organs are not modelled"),
         ("cost.overload", objective.OVERLOAD_SHARE, "of body weight", "Bouchard et al., Kidney Int 2009;76:422-427"),
-        ("cost.high_norepinephrine", objective.HIGH_NOREPINEPHRINE_MCG_PER_KG_PER_MIN, "mcg/kg/min", "Martin et al. 2015 (secondary): death about 90 % above"),
+        ("cost.high_norepinephrine", objective.HIGH_NOREPINEPHRINE_MCG_PER_KG_PER_MIN, "mcg/kg/min",
+         "Martin et al. 2015 (secondary): death about 90 % above"),
         ("cost.lung_water", objective.WET_LUNG_ML_PER_KG, "mL/kg", "Chung et al., Respir Med 2008;102:956-961: cut-off 10 mL/kg"),
         ("reward.shape_per_sofa", objective.SHAPE_PER_SOFA, "1", "chosen"),
         ("reward.shape_per_lactate", objective.SHAPE_PER_LACTATE, "1/(mmol/L)", "chosen"),
@@ -95,21 +98,23 @@ def population_rows() -> Rows:
         ("patient.age_years", f"{pop.AGE_MEAN_YEARS:g} (sd {pop.AGE_SD_YEARS:g})", "years", SEPSIS_ACT),
         ("patient.weight_kg", around(pop.WEIGHT_MEDIAN_KG, pop.WEIGHT_SD), "kg", SEPSIS_ACT),
         ("patient.saps2", f"{pop.SAPS_MEAN:g} (sd {pop.SAPS_SD:g}), +{pop.SAPS_PER_YEAR:g} a year of age", "points", SEPSISPAM),
-        ("patient.hypertension", "44 % at the mean age, more with age", "0 or 1", SEPSISPAM),
+        ("patient.hypertension", "44 % at the mean age, more with age; a third of those who fall below 70 mmHg and so come to be patients",
+         "0 or 1", SEPSISPAM),
         ("patient.charlson", f"geometric, mean {pop.CHARLSON_MEAN:g}", "points", SEPSIS_ACT),
         ("patient.pneumonia", f"{pop.PNEUMONIA_SHARE:g} of patients", "0 or 1", SEPSIS_ACT),
-        ("patient.map_baseline_mmhg", f"{pop.MAP_BASELINE_MMHG:g} (sd {pop.MAP_SD_MMHG:g}), +{pop.MAP_HYPERTENSION_MMHG:g} in hypertension", "mmHg", "chosen"),
+        ("patient.map_baseline_mmhg", f"{pop.MAP_BASELINE_MMHG:g} (sd {pop.MAP_SD_MMHG:g}), +{pop.MAP_HYPERTENSION_MMHG:g} in hypertension", "mmHg",
+         "chosen"),
         ("patient.map_critical_mmhg", f"share coupling.critical_share of the baseline (sd {pop.CRITICAL_SD_MMHG:g}), "
          f"+{pop.CRITICAL_HYPERTENSION_MMHG:g} in hypertension", "mmHg", "chosen: autoregulation shifts in hypertension"),
-        ("patient.inoculum", f"{pop.INOCULUM_LOWEST:g} to {pop.INOCULUM_HIGHEST:g}, even", "Reynolds' units", "chosen: those who need help at all"),
-        ("patient.growth_per_h", around(c.growth_median_per_h, c.growth_sd), "1/h", "fitted within the 0.021 to 2.44 that Reynolds et al. allow"),
+        ("patient.inoculum", f"{pop.INOCULUM_LOWEST:g} to {pop.INOCULUM_HIGHEST:g}, even", "Reynolds' units", "chosen: who needs help at all"),
+        ("patient.growth_per_h", around(c.growth_median_per_h, c.growth_sd), "1/h", "fitted within Reynolds' 0.021 to 2.44"),
         ("patient.kill_per_h", around(c.kill_median_per_h, pop.KILL_SD), "1/h", "median fitted; spread chosen"),
         ("patient.antibiotic_delay_h", around(pop.DELAY_MEDIAN_H, pop.DELAY_SD), "h", f"{SEYMOUR}: median 0.95 (0.35-1.95)"),
         ("patient.onset_damage", around(c.onset_damage_median, pop.ONSET_SD), "Reynolds' units", "median fitted; spread chosen"),
         ("patient.phagocyte_decay_per_h", around(immune.MUN, c.immune_sd), "1/h", latent),
         ("patient.activation_by_damage", around(immune.KND, c.immune_sd), "1/h", latent),
         ("patient.damage_threshold", around(immune.XDN, c.immune_sd), "Reynolds' units", latent),
-        ("patient.first_excess_ml_per_kg", f"0 (sd {pop.FIRST_EXCESS_SD_ML_PER_KG:g})", "mL/kg", "chosen: some come dry, some after a litre"),
+        ("patient.first_excess_ml_per_kg", f"0 (sd {pop.FIRST_EXCESS_SD_ML_PER_KG:g})", "mL/kg", "chosen: some come dry, some wet"),
         ("patient.leak", around(1.0, pop.LEAK_SD), "1", "chosen"),
         ("patient.vasoplegia", around(1.0, pop.VASOPLEGIA_SD), "1", "chosen"),
         ("patient.c50_ng_per_ml", around(c.c50_ng_per_ml, pop.C50_SD), "ng/mL", f"{PAS}; spread chosen"),
@@ -119,7 +124,7 @@ def population_rows() -> Rows:
         ("patient.liver", around(1.0, c.organ_sd), "1", "chosen"),
         ("patient.marrow", around(1.0, c.organ_sd), "1", "chosen"),
         ("patient.brain", around(1.0, c.organ_sd), "1", "chosen"),
-        ("patient.creatinine_baseline_mg_per_dl", "median 0.9, log sd 0.25, +0.5 % a year of age", "mg/dL", "chosen, within the normal range"),
+        ("patient.creatinine_baseline_mg_per_dl", "median 0.9, log sd 0.25, +0.5 % a year of age", "mg/dL", "chosen: normal range"),
         ("patient.heart_rate_baseline_per_min", "72 (sd 8)", "1/min", "chosen, within the normal range"),
         ("population.shock_below", pop.SHOCK_BELOW_MMHG, "mmHg", "chosen: hypotension as consensus definitions have it"),
         ("population.pre_course", pop.PRE_COURSE_H, "h", "chosen: an infection that has not led to shock by then was cleared"),
@@ -143,7 +148,12 @@ def noise_rows() -> Rows:
         ("noise.map", sensor.MAP_SD_MMHG, "mmHg", "chosen, below the 5.2 that hour-to-hour changes in real charts allow (eICU demo)"),
         ("noise.heart_rate", sensor.HEART_RATE_SD_PER_MIN, "1/min", "chosen"),
         ("noise.spo2", sensor.SPO2_SD, "1", "chosen; limits of agreement +-4.4 %, Ebmeier et al., Anaesth Intensive Care 2018;46:297-303"),
-        ("noise.lactate", sensor.LACTATE_CV, "cv", "chosen, half the desirable imprecision of Cembrowski et al., Clin Chem Lab Med 2014;52:809"),
+        (
+            "noise.lactate",
+            sensor.LACTATE_CV,
+            "cv",
+            "chosen, half the desirable imprecision of Cembrowski et al., Clin Chem Lab Med 2014;52:809",
+        ),
         ("noise.creatinine", sensor.CREATININE_CV, "cv", "chosen: analytical 1.3 % (Scand J Clin Lab Invest 2014;74:603) and sampling"),
         ("noise.bilirubin", sensor.BILIRUBIN_CV, "cv", "chosen: analytical 3.2 % (the same) and sampling"),
         ("noise.platelets_wbc", sensor.PLATELETS_CV, "cv", "chosen"),
