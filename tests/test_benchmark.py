@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("stable_baselines3")
 pytest.importorskip("sb3_contrib")
 
+from medsim.policies import reference_policies
 from medsim_agents import run_suite
 from medsim_agents.benchmark import Job, jobs_of, jobs_to_run, run_job
 from medsim_agents.leaderboard import leaderboard, load_records
@@ -63,8 +64,10 @@ def test_the_suites_on_offer_can_be_planned():
     for one in SUITES:
         assert all(isinstance(job, Job) for job in jobs_of(one))
     quick = jobs_of(suite("quick"))
-    assert {job.policy for job in quick} >= {"ppo", "dqn", "random", "no-insulin", "fixed-basal", "basal-bolus", "pid-ifb", "clairvoyant"}
-    assert [sum(job.policy == name for job in quick) for name in ("ppo", "dqn")] == [3, 3]
+    for env_id, agents in {"medsim/Sepsis-v0": ("ppo", "dqn", "recurrent-ppo"), "medsim/Glucose-v0": ("ppo", "dqn")}.items():
+        of_env = [job for job in quick if job.env == env_id]
+        assert {job.policy for job in of_env} == {*agents, *reference_policies(env_id)}
+        assert [sum(job.policy == name for job in of_env) for name in agents] == [3] * len(agents)
 
 
 def test_what_does_not_exist_is_refused_by_name():

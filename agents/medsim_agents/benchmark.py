@@ -63,7 +63,7 @@ def jobs_of(chosen: Suite) -> list[Job]:
         ValueError: a policy or a setting of the suite does not exist.
     """
     jobs = [job for board in chosen.boards for job in (*_reference_jobs(chosen.name, board), *_agent_jobs(chosen.name, board))]
-    return sorted(jobs, key=lambda job: (-job.steps, job.policy != card(job.env).ceiling_policy, job.policy, job.seed))
+    return sorted(jobs, key=lambda job: (-job.steps, -judging_work(job), job.policy, job.seed))
 
 
 def _evaluation(board: Board) -> dict[str, Any]:
@@ -220,12 +220,13 @@ def jobs_to_run(chosen: Suite, folder: Path, only: str | None = None) -> list[Jo
 
 
 JUDGING_WORK = 20_000  # measured: judging a policy takes about as long as this many steps of training
-SEARCHING_WORK = 1_000_000  # and a ceiling that searches the simulator takes this long
+SEARCHING_WORK = 1_000_000  # and one that searches the simulator takes this long
+SEARCHERS = ("clairvoyant",)
 
 
 def judging_work(job: Job) -> int:
     """Return how much work it is to judge a job's policy, in training steps."""
-    return SEARCHING_WORK if role_of(job) == "ceiling" else JUDGING_WORK
+    return SEARCHING_WORK if job.policy in SEARCHERS else JUDGING_WORK
 
 
 def work_of(job: Job) -> int:

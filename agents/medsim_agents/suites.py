@@ -45,16 +45,37 @@ class Suite:
     boards: tuple[Board, ...]
 
 
+EXPECTED_DEATHS = {"deaths": "expected"}  # probabilities of death in place of drawn ones, as medsim evaluate has it too
+
 SUITES = (
     Suite(
         name="quick",
-        purpose="the main job: PPO and DQN, three seeds each, beside every reference policy; within 10 minutes on 2 cores",
-        boards=(Board(env="medsim/Glucose-v0", agents=(Agent(algorithm="ppo"), Agent(algorithm="dqn"))),),
+        purpose="the main job: agents on sepsis and glucose beside every reference policy; within 10 minutes on 2 cores",
+        boards=(
+            Board(
+                env="medsim/Sepsis-v0",
+                settings=EXPECTED_DEATHS,
+                agents=(Agent(algorithm="ppo"), Agent(algorithm="dqn"), Agent(algorithm="recurrent-ppo")),
+                patients=400,
+                validation_patients=200,
+                curve_points=15,
+            ),
+            Board(env="medsim/Glucose-v0", agents=(Agent(algorithm="ppo"), Agent(algorithm="dqn"))),
+        ),
     ),
     Suite(
         name="smoke",
         purpose="the same machinery in under a minute; its scores mean nothing",
         boards=(
+            Board(
+                env="medsim/Sepsis-v0",
+                settings=EXPECTED_DEATHS,
+                agents=(Agent(algorithm="ppo", seeds=(0,), changes={"steps": 9216, "n_envs": 32, "n_steps": 72, "batch_size": 256}),),
+                references=("random", "no-treatment", "surviving-sepsis", "adaptive"),
+                patients=16,
+                curve_points=2,
+                validation_patients=8,
+            ),
             Board(
                 env="medsim/Glucose-v0",
                 agents=(
