@@ -180,8 +180,8 @@ class PatientVectorEnv(gym.vector.VectorEnv[Any, Array, Array]):
         }
         if self.task.expose_state:
             shown = batch.record("state") if state is None else state
-            info["state"] = dict(zip(field_names(self.task.model.state), shown, strict=True))
-            info["state"].update(zip(batch.measure_names, out[first_measure:], strict=True))
+            info["state"] = dict(zip(batch.measure_names, out[first_measure:], strict=True))
+            info["state"].update(zip(field_names(self.task.model.state), shown, strict=True))  # of equal names the state's own counts
         return info
 
     def __getstate__(self) -> dict[str, Any]:
