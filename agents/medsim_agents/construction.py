@@ -22,7 +22,7 @@ def build_environment(env_id: str, seed: int, options: Mapping[str, Any], hyperp
     """Return the patients to train on, within SB3's ``VecNormalize`` if observations or rewards are to be normalised."""
     from stable_baselines3.common.vec_env import VecNormalize
 
-    env = make_vec_env(env_id, hyperparameters["n_envs"], seed=seed, **options)
+    env = make_vec_env(env_id, hyperparameters["n_envs"], seed=seed, **{**options, **hyperparameters.get("env_options", {})})
     of_observations, of_rewards = hyperparameters.get("normalise_observations", True), hyperparameters.get("normalise_rewards", True)
     of_observations = of_observations and not isinstance(env.observation_space, spaces.Discrete)  # a code is no quantity
     if not of_observations and not of_rewards:
