@@ -71,6 +71,61 @@ class IcuSepsisEnv(PatientEnv):
     """Fluids and vasopressors in sepsis, as a Markov decision process estimated from the records of intensive care.
 
     Research simulation, not medical advice.
+
+    ## Description
+    ICU-Sepsis (Choudhary, Gupta, Thomas, RLC 2024): 713 clusters of patients of MIMIC-III, death, survival, and the probabilities with
+    which patients moved between them in four hours under 25 combinations of fluids and vasopressors. The tables are read from the
+    package ``icu-sepsis`` (``pip install 'medsim[icu]'``), which is not imported; medsim ships none of them. Every policy has an exact
+    value (``medsim evaluate``, ``medsim solve``).
+
+    ## Observation
+    ``observation="index"`` (default, as in the original): Discrete(716), the cluster; 713 is death, 714 survival.
+    ``"vector"``: Box, float32, the 47 features of the cluster's centre as the package scales them (it does not name them); zeros after
+    the end.
+
+    ## Action
+    Discrete(25): 5 x fluid level + vasopressor level, each 0 to 4, for four hours.
+
+    ## Reward
+    | term | value |
+    |---|---|
+    | ``survival`` | 1 on survival |
+
+    The return, without discount, is the probability of survival.
+
+    ## Cost
+    ``death``: 1. ``inadmissible_action``: 1 for a step with an action that clinicians took too seldom in such patients to be judged.
+
+    ## Start
+    A cluster by the package's distribution of first states (712 of them). ``reset(options={"patient": "state#103"})`` begins in one.
+    The cohorts ``train`` and ``test`` have random draws of their own; ``shifted`` are the patients with a SOFA score above the median.
+
+    ## End
+    Terminated on ``death`` or ``survival``. Truncated (``watching_ended``) after 500 steps, as in the original; no policy printed here
+    keeps a patient so long with a probability that could be seen (random: 1e-22).
+
+    ## Arguments
+    See ``IcuSepsisConfig``. ``inadmissible="mean"`` (default): an inadmissible action has the mean effect of the admissible ones, as the
+    tables have it; ``"terminate"``: it ends in death. The original's ``"raise_exception"`` is not offered: look at the cost.
+
+    ## Fidelity
+    Values by dynamic programming; published ones are means of 50,000 episodes.
+
+    | policy | published return, length | ours | test |
+    |---|---|---|---|
+    | random | 0.78, 9.45 | 0.780071, 9.4623 | ``test_icu_sepsis.py`` |
+    | expert, as shipped | 0.78, 9.22 | 0.781845, 9.2380 | same |
+    | optimal | 0.88, 10.99 | 0.875142, 10.9917 | same |
+    | optimal for discount 0.99 | none | 0.801334 discounted, 0.868180 not | same |
+    | worst | none | 0.632990 | same |
+    | ``terminate``: random, expert, optimal | none | 0.008360, 0.415809, 0.875142 | same |
+
+    To know before ranking agents: in 237 of 713 states a single action is admissible, so that all 25 act alike; the shipped expert puts
+    15.6 % of its choices on inadmissible actions; and from random to optimal there are 0.095 of return, which a thousand episodes
+    (standard error 0.013) hardly resolve, and exact values do.
+
+    ## Version History
+    v0: first version.
     """
 
     def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:
