@@ -18,7 +18,7 @@ NUMBER: Kind = (int, float)
 COMMON: dict[str, Kind] = {"learning_rate": NUMBER, "learning_rate_final": NUMBER, "gamma": NUMBER, "net_arch": list, "activation": str}
 ON_POLICY: dict[str, Kind] = {
     **COMMON, "n_steps": int, "gae_lambda": NUMBER, "ent_coef": NUMBER, "vf_coef": NUMBER, "max_grad_norm": NUMBER,
-    "normalize_advantage": bool,
+    "normalize_advantage": bool, "log_std_init": NUMBER,
 }  # fmt: skip
 PROXIMAL: dict[str, Kind] = {**ON_POLICY, "batch_size": int, "n_epochs": int, "clip_range": NUMBER, "target_kl": NUMBER}
 OFF_POLICY: dict[str, Kind] = {

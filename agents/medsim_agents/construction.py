@@ -14,15 +14,17 @@ from medsim_agents.vec_env import make_vec_env
 
 __all__ = ["build_environment", "build_model", "load_model", "model_arguments"]
 
-OF_THE_POLICY = ("net_arch", "activation", "lstm_hidden_size", "n_quantiles")
+OF_THE_POLICY = ("net_arch", "activation", "log_std_init", "lstm_hidden_size", "n_quantiles")
 TRANSLATED = ("learning_rate", "learning_rate_final", "action_noise_sd", *OF_THE_POLICY)
 
 
-def build_environment(env_id: str, seed: int, options: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> Any:
-    """Return the patients to train on, within SB3's ``VecNormalize`` if observations or rewards are to be normalised."""
+def build_environment(name: str, env_id: str, seed: int, options: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> Any:
+    """Return the patients for an algorithm to train on, within SB3's ``VecNormalize`` if observations or rewards are to be normalised."""
     from stable_baselines3.common.vec_env import VecNormalize
 
-    env = make_vec_env(env_id, hyperparameters["n_envs"], seed=seed, **{**options, **hyperparameters.get("env_options", {})})
+    told = {**options, **hyperparameters.get("env_options", {})}
+    # on-policy algorithms explore with a spread of one in the action's own units; the others scale actions themselves
+    env = make_vec_env(env_id, hyperparameters["n_envs"], seed=seed, unit_actions=algorithm(name).on_policy, **told)
     of_observations, of_rewards = hyperparameters.get("normalise_observations", True), hyperparameters.get("normalise_rewards", True)
     of_observations = of_observations and not isinstance(env.observation_space, spaces.Discrete)  # a code is no quantity
     if not of_observations and not of_rewards:

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 
 from medsim.core.vector import PatientVectorEnv
 from medsim.policies.policy import Policy
 from medsim_agents.normalisation import ObservationScale, ScaleByName, read_scale, scale_of
 from medsim_agents.run_folder import COMPLETE, MODEL, NORMALISATION, RUN, read_run
+from medsim_agents.vec_env import doses_of
 
 __all__ = ["ModelPolicy", "load", "load_policy"]
 
@@ -24,6 +26,7 @@ class ModelPolicy:
         self.name, self.model, self.scale, self.options = name, model, scale, options
         self.memory: Any = None
         self.starts: npt.NDArray[np.bool_] | None = None
+        self.doses: spaces.Box | None = None
 
     @property
     def memoryless(self) -> bool:
@@ -40,6 +43,8 @@ class ModelPolicy:
     def begin(self, env: PatientVectorEnv) -> None:
         """Forget the patients before."""
         self.memory = None
+        doses = env.single_action_space
+        self.doses = doses if isinstance(doses, spaces.Box) and self.model.action_space != doses else None  # else as the model has them
         self.starts = np.ones(env.num_envs, dtype=np.bool_)
 
     def act(self, observations: Any) -> Array:
@@ -47,7 +52,7 @@ class ModelPolicy:
         seen = observations if self.scale is None else self.scale(observations)
         actions, self.memory = self.model.predict(seen, state=self.memory, episode_start=self.starts, deterministic=True)
         self.starts = np.zeros(len(actions), dtype=np.bool_)
-        return np.asarray(actions)
+        return np.asarray(actions) if self.doses is None else doses_of(actions, self.doses)
 
 
 def load_policy(folder: str | Path) -> ModelPolicy:

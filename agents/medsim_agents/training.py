@@ -41,13 +41,14 @@ def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: M
     Raises:
         ValueError: no such environment or algorithm, they do not go together, or a setting or option is not allowed.
     """
-    suited = suited_options(algorithm_name, env_id, options)
+    check_hyperparameters(changes, algorithm_name, f"settings of {algorithm_name}")
+    settings = {**load_hyperparameters(env_id, algorithm_name), **changes}
+    tuned_for = settings.pop("action", None)
+    suited = suited_options(algorithm_name, env_id, {**({"action": tuned_for} if tuned_for else {}), **(options or {})})
     if suited.get("cohort") == "test":
         raise ValueError("option cohort must not be 'test' in training: those patients are kept for evaluation")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, not {seed!r}")
-    check_hyperparameters(changes, algorithm_name, f"settings of {algorithm_name}")
-    settings = {**load_hyperparameters(env_id, algorithm_name), **changes}
     for name in ("steps", "n_envs"):
         if settings[name] < 1:
             raise ValueError(f"{name} must be 1 or more, not {settings[name]}")
@@ -104,7 +105,7 @@ def prepare(training: Training, run: Any) -> tuple[Any, Any]:
     from medsim_agents.checkpoint import Course, read_checkpoint, restore_model
     from medsim_agents.construction import build_environment, build_model
 
-    env = build_environment(training.env, training.seed, training.options, training.hyperparameters)
+    env = build_environment(training.algorithm, training.env, training.seed, training.options, training.hyperparameters)
     if run.checkpoint.is_file():
         content = read_checkpoint(run.checkpoint)
         return restore_model(content, training.algorithm, env), content["course"]

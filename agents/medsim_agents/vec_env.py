@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -16,7 +17,7 @@ from medsim.core.charts import ChartedBatch
 from medsim.core.vector import PatientVectorEnv
 from medsim.registry import make_task
 
-__all__ = ["MedsimVecEnv", "make_vec_env"]
+__all__ = ["MedsimVecEnv", "doses_of", "make_vec_env"]
 
 Array = npt.NDArray[Any]
 Indices = None | int | Iterable[int]
@@ -24,21 +25,30 @@ SHARED = ("render_mode", "task", "outcomes", "observation_space", "action_space"
 MASKS = "action_masks"  # the method that sb3-contrib's MaskablePPO asks for
 
 
-def make_vec_env(env_id: str, n: int, *, seed: int | None = None, threads: int = 1, **options: Any) -> "MedsimVecEnv":
+def make_vec_env(
+    env_id: str, n: int, *, seed: int | None = None, threads: int = 1, unit_actions: bool = False, **options: Any
+) -> "MedsimVecEnv":
     """Return ``n`` patients of an environment as a Stable-Baselines3 ``VecEnv``.
 
     Args:
         env_id: such as ``"medsim/Glucose-v0"``; n: how many patients.
         seed: slot k of seed s is the patient of ``gym.make(...).reset(seed=s, options={"slot": k})``; None: a fresh one.
         threads: how many threads step the batch; options: of the environment.
+        unit_actions: doses are given as numbers from -1 to 1, by ``doses_of``: for algorithms that explore with a fixed spread.
 
     Raises:
         ValueError: no such environment, an unknown option, or a value that is not allowed.
     """
-    env = MedsimVecEnv(PatientVectorEnv(make_task(env_id, **options), n, autoreset_mode="same_step", threads=threads))
+    env = MedsimVecEnv(PatientVectorEnv(make_task(env_id, **options), n, autoreset_mode="same_step", threads=threads), unit_actions)
     if seed is not None:
         env.seed(seed)
     return env
+
+
+def doses_of(unit: Array, space: spaces.Box) -> Array:
+    """Return doses for numbers from -1 to 1: none to the most, in squares, so that small doses can be told apart; beyond is cut."""
+    share = np.square(0.5 * (np.clip(unit, -1.0, 1.0) + 1.0))
+    return np.asarray(space.low + share * (space.high - space.low), dtype=space.dtype)
 
 
 class MedsimVecEnv(VecEnv):
@@ -52,12 +62,15 @@ class MedsimVecEnv(VecEnv):
         last_costs: harms of the last step, (n, costs); cost_names: their names.
     """
 
-    def __init__(self, shell: PatientVectorEnv) -> None:
+    def __init__(self, shell: PatientVectorEnv, unit_actions: bool = False) -> None:
         self.shell, self.batch, self.task = shell, shell.batch, shell.task
         self.outcomes = shell.outcomes
         self.cost_names: tuple[str, ...] = tuple(self.batch.cost_names)
         self._labels: dict[str, list[Any]] = {}
-        super().__init__(shell.num_envs, shell.single_observation_space, shell.single_action_space)
+        doses = shell.single_action_space
+        self._doses = doses if unit_actions and isinstance(doses, spaces.Box) else None
+        acted: Any = doses if self._doses is None else spaces.Box(-1.0, 1.0, self._doses.shape, dtype=np.float32)
+        super().__init__(shell.num_envs, shell.single_observation_space, acted)
         self._write_actions = batch_writer(self.task.action_space, self.num_envs)
         self._seed: int | None = None
         self._reset_options_given: dict[str, Any] = {}
@@ -102,7 +115,7 @@ class MedsimVecEnv(VecEnv):
         Raises:
             ValueError: an action is outside the space; nothing has happened then.
         """
-        self._write_actions(self.batch.actions, actions)
+        self._write_actions(self.batch.actions, actions if self._doses is None else doses_of(actions, self._doses))
 
     def step_wait(self) -> tuple[Any, Array, Array, list[dict[str, Any]]]:
         """Step; returns observations as ``reset``, rewards (n,), who has ended (n,) and the infos. All arrays are the caller's own."""
