@@ -1,0 +1,1 @@
+"""Speed of the environments whose course is a table."""
