@@ -10,7 +10,7 @@ from medsim.cli.progress import Progress
 __all__ = ["choose_first", "choose_worlds", "confirmed", "order_by_distance"]
 
 FINALISTS = 6
-LOOSEST_ROOM = -1.0  # a trial whose tightest figure misses its aim by more than a unit is not worth confirming
+LOOSEST_ROOM = -0.6  # a set may miss an aim by this many of the target's units: that leaves room for what other patients change
 
 
 def confirmed(record: Record, study: Study, box: Box) -> Record:
@@ -39,7 +39,7 @@ def choose_worlds(records: list[Record], first: Record, count: int, study: Study
     with Progress(count, "worlds", "confirm") as progress:
         for record in order_by_distance(good, first, chosen):
             again = confirmed(record, study, box)
-            if meets(again.figures):
+            if again.room > LOOSEST_ROOM and meets(again.figures):
                 chosen.append(again)
                 progress.update()
             if len(chosen) == count:

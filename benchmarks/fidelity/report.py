@@ -78,7 +78,8 @@ def page(results: Data, images: Iterable[str]) -> str:
 
 def stamp(about: Data) -> str:
     """Return the line that says how figures were made."""
-    return f"*`{about['command']}`, commit {about['commit'][:10]}, {about['cpu']}, {about['minutes']:.0f} min.*\n"
+    changed = ", with changes" if about["commit"].endswith("-changed") else ""
+    return f"*`{about['command']}`, commit {about['commit'][:10]}{changed}, {about['cpu']}, {about['minutes']:.1f} min.*\n"
 
 
 def table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
