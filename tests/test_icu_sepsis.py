@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from medsim.core.decision_tables import deterministic_table
+from medsim.core.tabular_kernels import STATE
 from medsim.evaluation.exact import Problem, evaluate_table, policy_iteration
 from medsim.evaluation.scoring import exact_score
 from medsim.policies import reference_policies
@@ -80,7 +81,7 @@ def test_frequencies_of_the_environment_are_the_tables_probabilities():
     batch.reset()
     batch.actions[:] = 10
     batch.step()
-    found = np.bincount(batch.lanes[:, 0], minlength=716) / n
+    found = np.bincount(batch.lanes[:, STATE], minlength=716) / n
     wanted = task.tables.transitions[start * 25 + 10].toarray().ravel()
     assert set(np.flatnonzero(found)) <= set(np.flatnonzero(wanted))
     assert (np.abs(found - wanted) <= 5.0 * (wanted * (1.0 - wanted) / n) ** 0.5 + 1e-5).all()

@@ -9,6 +9,7 @@ import pytest
 from medsim.cli.main import main
 from medsim.core.decision_tables import DecisionTable, deterministic_table, soft_table
 from medsim.core.tabular import alias_cells
+from medsim.core.tabular_kernels import STATE
 from medsim.evaluation.exact import Problem, backward_induction, evaluate_table, policy_iteration, value_iteration
 from medsim.evaluation.q_learning import QLearning, learn
 from medsim.evaluation.scoring import exact_score
@@ -38,7 +39,7 @@ def test_a_fair_share_of_every_state_is_drawn():
     batch = task.make_batch(n, mode=2)
     batch.seed(3)
     batch.reset()
-    found = np.bincount(batch.lanes[:, 0], minlength=1440) / n
+    found = np.bincount(batch.lanes[:, STATE], minlength=1440) / n
     assert (np.abs(found - task.start) <= 5.0 * (task.start * (1.0 - task.start) / n) ** 0.5).all()
 
 

@@ -172,20 +172,11 @@ def alias_cells(probabilities: Array, successors: Integers) -> Integers:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """What kernels read: alias tables of each different row, and what is reported of a state or a choice.
+    """What kernels read, laid out as ``core.tabular_kernels`` says."""
 
-    Args:
-        row_of: (states x actions + laws,) which row, the laws of the start after the pairs; first: (rows + 1,) its first cell.
-        arrival: (states, terms + costs + measures + action measures); choice: (states x actions, the same columns): a step reports
-            their sum.
-    """
-
-    row_of: Integers
-    first: Integers
-    cells: Integers
-    outcome_of: Integers
-    arrival: Array
-    choice: Array
+    layout: Integers
+    tables: Integers
+    reports: Array
 
     @classmethod
     def of(cls, model: TabularModel) -> "Sampler":
@@ -201,10 +192,12 @@ class Sampler:
                 cells.append(alias_cells(probabilities, successors))
                 first.append(first[-1] + len(successors))
             row_of.append(known[mark])
-        arrival, choice = reports(model)
+        parts = [np.array(row_of), np.array(first), np.concatenate(cells), model.outcome_of]
+        begins = np.cumsum([len(part) for part in parts[:-1]]).tolist()
+        counts = [model.states, model.actions, len(model.reward_terms), len(model.costs)]
         return cls(
-            row_of=np.array(row_of), first=np.array(first), cells=np.concatenate(cells), outcome_of=model.outcome_of.astype(np.int64),
-            arrival=arrival, choice=choice,
+            layout=np.array([*counts, *begins], dtype=np.int64), tables=np.concatenate(parts, dtype=np.int64),
+            reports=np.concatenate(reports(model)),
         )  # fmt: skip
 
 

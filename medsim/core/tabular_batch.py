@@ -10,12 +10,12 @@ from medsim.core import batch as core_batch
 from medsim.core import kernels as k
 from medsim.core.streams import seed_words
 from medsim.core.tabular import TabularModel, TabularView
-from medsim.core.tabular_kernels import LANE_COLUMNS, START, STATE, tabular_kernels
+from medsim.core.tabular_kernels import ACTION, LANE_COLUMNS, START, STATE, tabular_kernels
 
 __all__ = ["TabularBatch"]
 
 Mask = npt.NDArray[np.bool_]
-COPIED = ("ids", "lanes", "settings", "seen", "out", "ends")  # with the table of patients, all that a course depends on
+COPIED = ("lanes", "settings", "seen", "out", "ends")  # with the table of patients, all that a course depends on
 
 
 class TabularBatch:
@@ -32,11 +32,9 @@ class TabularBatch:
         self.settings = np.array(settings, dtype=np.float64)
         self.names, self._table = model.patients()
         self._named_starts = model.start_of(self._table)
-        self.ids = np.zeros((n, k.ID_COLUMNS), dtype=np.int64)
-        self.ids[:, k.SLOT] = np.arange(n)
-        self.ids[:, k.NAMED_ROW] = -1
         self.lanes = np.zeros((n, LANE_COLUMNS), dtype=np.int64)
-        self.actions = np.zeros((n, 1), dtype=np.int64)
+        self.lanes[:, k.SLOT] = np.arange(n)
+        self.lanes[:, k.NAMED_ROW] = -1
         self.term_names = tuple(model.reward_terms)
         self.cost_names = tuple(model.costs)
         self.measure_names = (*model.measures, *model.action_measures)
@@ -59,20 +57,15 @@ class TabularBatch:
         discrete = self.view.codes is not None
         self.obs = self.seen[:, 0] if discrete else self.seen  # (n,) or (n, numbers)
         self.final_obs = self._final[:, 0] if discrete else self._final
+        self.ids = self.lanes[:, : k.ID_COLUMNS]
+        self.actions = self.lanes[:, ACTION : ACTION + 1]
         self.kernels = tabular_kernels()
-        tables = self.model.sampler
-        counts = np.array([len(self.term_names), len(self.cost_names), len(self.model.starts)])
-        table = self.view.table.astype(self.seen.dtype)
-        self._step_arrays = (
-            self.ids, self.lanes, self.settings, self.actions, tables.row_of, tables.first, tables.cells, tables.outcome_of,
-            tables.arrival, tables.choice, counts, table, self.seen, self.out, self.ends,
-        )  # fmt: skip
-        self._begin_arrays = (
-            tables.row_of, tables.first, tables.cells, tables.arrival, counts, table, self.seen, self.out, self.ends,
-        )  # fmt: skip
+        made = self.model.sampler
+        view = self.view.table.astype(self.seen.dtype)
+        self._arrays = (self.lanes, self.settings, made.layout, made.tables, made.reports, view, self.seen, self.out, self.ends)
 
     def __getstate__(self) -> dict[str, Any]:
-        again = ("terms", "costs", "measures", "obs", "final_obs", "kernels", "_step_arrays", "_begin_arrays")
+        again = ("terms", "costs", "measures", "obs", "final_obs", "ids", "actions", "kernels", "_arrays")
         return {name: value for name, value in vars(self).items() if name not in again}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -109,7 +102,7 @@ class TabularBatch:
         self.any_ended = mask is not None and bool((self.ids[:, k.ENDED] != 0).any())
 
     def _begin(self, mask: Mask, clear: bool) -> None:
-        self.kernels.begin(mask, clear, self.ids, self.lanes, self.settings, self._named_starts, *self._begin_arrays)
+        self.kernels.begin(mask, clear, self._named_starts, *self._arrays)
         self.any_ended = False
 
     def step(self) -> None:
@@ -118,7 +111,7 @@ class TabularBatch:
         if self.threads > 1 and self.kernels.compiled and not core_batch._forked:
             self._step_in_threads()
         else:
-            self.kernels.step(0, self.n, *self._step_arrays)
+            self.kernels.step(0, self.n, *self._arrays)
         if waiting is not None:
             self._begin(waiting, clear=True)
         self.any_ended = bool(self.ends.any())
@@ -133,12 +126,12 @@ class TabularBatch:
 
         before = numba.get_num_threads()
         numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
-        self.kernels.step_parallel(min(self.threads, self.n), *self._step_arrays)
+        self.kernels.step_parallel(min(self.threads, self.n), *self._arrays)
         numba.set_num_threads(before)
 
     def step_one(self) -> None:
         """Step a batch of one patient that never begins again by itself: ``step`` without the questions."""
-        self.kernels.step(0, 1, *self._step_arrays)
+        self.kernels.step(0, 1, *self._arrays)
 
     def record(self, name: str) -> npt.NDArray[np.float64]:
         """Return a copy of a record ("state" or "params") of all patients, (fields, n).

@@ -1,4 +1,10 @@
-"""The loops over patients whose course is a table, compiled, or run as plain Python."""
+"""The loops over patients whose course is a table, compiled, or run as plain Python.
+
+Handing over an array costs a compiled function 0.1 us, which one patient notices, so there are few: ``lanes`` holds all whole numbers of
+a patient (n, LANE_COLUMNS), ``tables`` those of the model one part after the other (which row of each pair and law, the rows' first
+cells, the cells, the states' outcomes; ``layout`` says where each begins), ``reports`` what a state adds to a step's report and below
+it what each pair adds.
+"""
 
 import os
 import sys
@@ -9,24 +15,39 @@ from functools import lru_cache
 from typing import Any
 
 from medsim.core.compile import Binder, cache_folder, jit_enabled
-from medsim.core.kernels import COST, ENDED, EPISODE, FIRST_TERM, NAMED_ROW, OUTCOME, REWARD, SEED_HIGH, SEED_LOW, SLOT, STEP, TIME_H
+from medsim.core.kernels import (
+    COST,
+    ENDED,
+    EPISODE,
+    FIRST_TERM,
+    ID_COLUMNS,
+    NAMED_ROW,
+    OUTCOME,
+    REWARD,
+    SEED_HIGH,
+    SEED_LOW,
+    SLOT,
+    STEP,
+    TIME_H,
+)
 from medsim.core.streams import Key, words
 
-__all__ = ["LANE_COLUMNS", "START", "STATE", "TabularKernels", "tabular_kernels"]
+__all__ = ["ACTION", "LANE_COLUMNS", "START", "STATE", "TabularKernels", "tabular_kernels"]
 
 Array = Any
 
-STATE, START = 0, 1  # columns of lanes
-LANE_COLUMNS = 2
+STATE, START, ACTION = ID_COLUMNS, ID_COLUMNS + 1, ID_COLUMNS + 2  # columns of lanes, after those of ids
+LANE_COLUMNS = ID_COLUMNS + 3
+STATES, ACTIONS, TERMS, COSTS, FIRST, CELLS, OUTCOMES = 0, 1, 2, 3, 4, 5, 6  # of layout: counts, then where the tables' parts begin
 HORIZON, ENDS_BY_ITSELF, OUTCOME_AT_HORIZON, STEP_H, START_LAW = 0, 1, 2, 3, 4  # of the settings
 TRANSITION_STREAM, START_STREAM = 1, 2  # of the first law of the start; each law, and so each cohort, has two streams of its own
 prange = range
 
 
-def drawn(row: int, first: Array, cells: Array, one: int, two: int) -> int:
+def drawn(row: int, layout: Array, tables: Array, one: int, two: int) -> int:
     """Return a state from a row's alias table by two random words of 32 bits."""
-    begin = first[row]
-    cell = cells[begin + ((one * (first[row + 1] - begin)) >> 32)]
+    begin = tables[layout[FIRST] + row]
+    cell = tables[layout[CELLS] + begin + ((one * (tables[layout[FIRST] + row + 1] - begin)) >> 32)]
     if (two >> 1) < (cell >> 32):
         return (cell >> 16) & 0xFFFF  # type: ignore[no-any-return]
     return cell & 0xFFFF  # type: ignore[no-any-return]
@@ -40,34 +61,34 @@ def observe(i: int, state: int, steps_left: float, view: Array, obs: Array) -> N
         obs[i, view.shape[1]] = steps_left
 
 
-def step_patients(begin: int, end: int, ids: Array, lanes: Array, settings: Array, actions: Array, row_of: Array, first: Array,
-                  cells: Array, outcome_of: Array, arrival: Array, choice: Array, counts: Array, view: Array, obs: Array, out: Array,
-                  ends: Array) -> None:  # fmt: skip
-    """Step patients begin to end - 1; one whose episode has ended stands still. ``counts``: how many terms and costs there are."""
-    action_count = choice.shape[0] // outcome_of.shape[0]
-    terms, costs = counts[0], counts[1]
+def key_of(lanes: Array, i: int, step: int) -> Key:
+    """Return the random key of patient i at a step."""
+    return Key(int(lanes[i, SEED_LOW]), int(lanes[i, SEED_HIGH]), int(lanes[i, SLOT]), int(lanes[i, EPISODE]), step)
+
+
+def step_patients(begin: int, end: int, lanes: Array, settings: Array, layout: Array, tables: Array, reports: Array, view: Array,
+                  obs: Array, out: Array, ends: Array) -> None:  # fmt: skip
+    """Step patients begin to end - 1; one whose episode has ended stands still."""
+    states, actions = layout[STATES], layout[ACTIONS]
+    terms, reported = layout[TERMS], layout[TERMS] + layout[COSTS]
     stream = TRANSITION_STREAM + 2 * int(settings[START_LAW])
     for i in range(begin, end):
-        if ids[i, ENDED] == 0:
-            step = int(ids[i, STEP]) + 1
-            key = Key(int(ids[i, SEED_LOW]), int(ids[i, SEED_HIGH]), int(ids[i, SLOT]), int(ids[i, EPISODE]), step)
-            one, two, _, _ = words(key, step, stream)
-            pair = lanes[i, STATE] * action_count + actions[i, 0]
-            state = drawn(row_of[pair], first, cells, one, two)
-            ids[i, STEP] = step
+        if lanes[i, ENDED] == 0:
+            step = int(lanes[i, STEP]) + 1
+            one, two, _, _ = words(key_of(lanes, i, step), step, stream)
+            pair = lanes[i, STATE] * actions + lanes[i, ACTION]
+            state = drawn(tables[pair], layout, tables, one, two)
+            lanes[i, STEP] = step
             lanes[i, STATE] = state
             reward, cost = 0.0, 0.0
-            for k in range(terms):
-                value = arrival[state, k] + choice[pair, k]
+            for k in range(reports.shape[1]):
+                value = reports[state, k] + reports[states + pair, k]
                 out[FIRST_TERM + k, i] = value
-                reward += value
-            for k in range(terms, terms + costs):
-                value = arrival[state, k] + choice[pair, k]
-                out[FIRST_TERM + k, i] = value
-                cost += value
-            for k in range(terms + costs, arrival.shape[1]):
-                out[FIRST_TERM + k, i] = arrival[state, k] + choice[pair, k]
-            outcome = outcome_of[state]
+                if k < terms:
+                    reward += value
+                elif k < reported:
+                    cost += value
+            outcome = tables[layout[OUTCOMES] + state]
             terminated = outcome > 0
             truncated = False
             if not terminated and step >= settings[HORIZON]:
@@ -81,46 +102,41 @@ def step_patients(begin: int, end: int, ids: Array, lanes: Array, settings: Arra
             ends[0, i] = terminated
             ends[1, i] = truncated
             if terminated or truncated:
-                ids[i, ENDED] = 1
+                lanes[i, ENDED] = 1
             observe(i, state, settings[HORIZON] - step, view, obs)
 
 
-def step_patients_parallel(chunks: int, ids: Array, lanes: Array, settings: Array, actions: Array, row_of: Array, first: Array,
-                           cells: Array, outcome_of: Array, arrival: Array, choice: Array, counts: Array, view: Array, obs: Array,
-                           out: Array, ends: Array) -> None:  # fmt: skip
+def step_patients_parallel(chunks: int, lanes: Array, settings: Array, layout: Array, tables: Array, reports: Array, view: Array,
+                           obs: Array, out: Array, ends: Array) -> None:  # fmt: skip
     """Step all patients in ``chunks`` shares, side by side."""
-    n = ids.shape[0]
+    n = lanes.shape[0]
     for chunk in prange(chunks):
-        step_patients(chunk * n // chunks, (chunk + 1) * n // chunks, ids, lanes, settings, actions, row_of, first, cells, outcome_of,
-                      arrival, choice, counts, view, obs, out, ends)  # fmt: skip
+        step_patients(chunk * n // chunks, (chunk + 1) * n // chunks, lanes, settings, layout, tables, reports, view, obs, out, ends)
 
 
-def begin_patients(mask: Array, clear: bool, ids: Array, lanes: Array, settings: Array, named_starts: Array, row_of: Array,
-                   first: Array, cells: Array, arrival: Array, counts: Array, view: Array, obs: Array, out: Array,
-                   ends: Array) -> None:  # fmt: skip
+def begin_patients(mask: Array, clear: bool, named_starts: Array, lanes: Array, settings: Array, layout: Array, tables: Array,
+                   reports: Array, view: Array, obs: Array, out: Array, ends: Array) -> None:  # fmt: skip
     """Begin the next episode of the patients whose mask is set; ``clear`` zeroes what the last step reported."""
     law = int(settings[START_LAW])
-    start_row = row_of[row_of.shape[0] - counts[2] + law]
-    reported = counts[0] + counts[1]
-    for i in range(ids.shape[0]):
+    start_row = tables[layout[STATES] * layout[ACTIONS] + law]
+    for i in range(lanes.shape[0]):
         if mask[i]:
-            ids[i, EPISODE] += 1
-            ids[i, STEP] = 0
-            ids[i, ENDED] = 0
-            key = Key(int(ids[i, SEED_LOW]), int(ids[i, SEED_HIGH]), int(ids[i, SLOT]), int(ids[i, EPISODE]), 0)
-            if ids[i, NAMED_ROW] >= 0:
-                state = named_starts[ids[i, NAMED_ROW]]
+            lanes[i, EPISODE] += 1
+            lanes[i, STEP] = 0
+            lanes[i, ENDED] = 0
+            if lanes[i, NAMED_ROW] >= 0:
+                state = named_starts[lanes[i, NAMED_ROW]]
             else:
-                one, two, _, _ = words(key, 0, START_STREAM + 2 * law)
-                state = drawn(start_row, first, cells, one, two)
+                one, two, _, _ = words(key_of(lanes, i, 0), 0, START_STREAM + 2 * law)
+                state = drawn(start_row, layout, tables, one, two)
             lanes[i, STATE] = state
             lanes[i, START] = state
             observe(i, state, settings[HORIZON], view, obs)
             if clear:
                 for k in range(out.shape[0]):
                     out[k, i] = 0.0
-                for k in range(reported, arrival.shape[1]):
-                    out[FIRST_TERM + k, i] = arrival[state, k]
+                for k in range(layout[TERMS] + layout[COSTS], reports.shape[1]):
+                    out[FIRST_TERM + k, i] = reports[state, k]
                 ends[0, i] = False
                 ends[1, i] = False
 
