@@ -7,6 +7,8 @@ the immune system (``circulation.injury``). Time is in hours; the model's own un
 
 from typing import NamedTuple
 
+from medsim.core.portable import inline_exp
+
 # Reynolds 2006, table 2 (rates per hour)
 KPM, KMP, SM, MUM = 0.6, 0.01, 0.005, 0.002  # local immune response: its kill, its loss by pathogen, its source, its decay
 P_INFINITY, KPN = 20.0, 1.8  # most pathogen that the body holds; its kill by phagocytes
@@ -55,4 +57,42 @@ def immune_rates(
         SNR * signal / (MUNR + signal) - phagocyte_decay_per_h * phagocytes,
         KDN * sixth / (1.0 + sixth) - MUD * damage,
         SC + KCN * induced / (1.0 + induced) - MUC * mediator,
+    )
+
+
+class Immune(NamedTuple):
+    """Where the immune response stands."""
+
+    pathogen: float
+    phagocytes: float
+    damage: float
+    mediator: float
+
+
+def immune_step(
+    pathogen: float,
+    phagocytes: float,
+    damage: float,
+    mediator: float,
+    growth_per_h: float,
+    kill_per_h: float,
+    phagocyte_decay_per_h: float,
+    activation_by_damage: float,
+    damage_threshold: float,
+    h: float,
+) -> Immune:
+    """Return the immune response h hours later, by Heun's method; the pathogen moves by its logarithm and so stays above zero."""
+    r = immune_rates(
+        pathogen, phagocytes, damage, mediator, growth_per_h, kill_per_h, phagocyte_decay_per_h, activation_by_damage, damage_threshold
+    )
+    q = immune_rates(
+        pathogen * inline_exp(h * r.log_pathogen), phagocytes + h * r.phagocytes, damage + h * r.damage, mediator + h * r.mediator,
+        growth_per_h, kill_per_h, phagocyte_decay_per_h, activation_by_damage, damage_threshold,
+    )  # fmt: skip
+    half = 0.5 * h
+    return Immune(
+        pathogen * inline_exp(half * (r.log_pathogen + q.log_pathogen)),
+        phagocytes + half * (r.phagocytes + q.phagocytes),
+        damage + half * (r.damage + q.damage),
+        mediator + half * (r.mediator + q.mediator),
     )

@@ -11,7 +11,7 @@ from medsim.core.portable import fmax, inline_exp, where
 from medsim.treatments.sepsis.circulation import circulation, inflammation, injury, norepinephrine_effect, perfusion
 from medsim.treatments.sepsis.constants import Constants
 from medsim.treatments.sepsis.fluids import LOWEST_PLASMA_ML_PER_KG, exchange_per_h, outflow_per_h, plasma_share_ml, urine_ml_per_h
-from medsim.treatments.sepsis.immune import ANTIBIOTIC_ONSET_H, immune_rates
+from medsim.treatments.sepsis.immune import ANTIBIOTIC_ONSET_H, immune_step
 from medsim.treatments.sepsis.organs import (
     CONSOLIDATION_TAU_H,
     EFFUSION_TAU_H,
@@ -233,17 +233,10 @@ def advance(x: State, u: Drive, p: Params, s: Settings, h: float) -> State:
     drug = steady + (x.norepinephrine_ng_per_ml - steady) * fade
     kill = p.kill_per_h * (1.0 - inline_exp(-fmax(x.time_h + half - u.antibiotics_from_h, 0.0) / ANTIBIOTIC_ONSET_H))
 
-    r = immune_rates(x.pathogen, x.phagocytes, x.damage, x.mediator, p.growth_per_h, kill,
-                     p.phagocyte_decay_per_h, p.activation_by_damage, p.damage_threshold)  # fmt: skip
-    q = immune_rates(x.pathogen * inline_exp(h * r.log_pathogen), x.phagocytes + h * r.phagocytes, x.damage + h * r.damage,
-                     x.mediator + h * r.mediator, p.growth_per_h, kill,
-                     p.phagocyte_decay_per_h, p.activation_by_damage, p.damage_threshold)  # fmt: skip
-    pathogen = x.pathogen * inline_exp(half * (r.log_pathogen + q.log_pathogen))
-    phagocytes = x.phagocytes + half * (r.phagocytes + q.phagocytes)
-    damage = x.damage + half * (r.damage + q.damage)
-    mediator = x.mediator + half * (r.mediator + q.mediator)
-    inflamed = inflammation(0.5 * (x.pathogen + pathogen), 0.5 * (x.phagocytes + phagocytes), c)
-    damage_now = 0.5 * (x.damage + damage)
+    y = immune_step(x.pathogen, x.phagocytes, x.damage, x.mediator, p.growth_per_h, kill,
+                    p.phagocyte_decay_per_h, p.activation_by_damage, p.damage_threshold, h)  # fmt: skip
+    inflamed = inflammation(0.5 * (x.pathogen + y.pathogen), 0.5 * (x.phagocytes + y.phagocytes), c)
+    damage = 0.5 * (x.damage + y.damage)
 
     net = u.fluid_ml_per_h - x.urine_rate_ml_per_h
     excess = x.fluid_excess_ml + half * net
@@ -255,19 +248,19 @@ def advance(x: State, u: Drive, p: Params, s: Settings, h: float) -> State:
     plasma = fmax(settled + (x.plasma_excess_ml - settled) * lag, floor)
     flow = circulation(plasma, norepinephrine_effect(drug, p.c50_ng_per_ml), inflamed, p.weight_kg, p.map_baseline_mmhg, p.vasoplegia, c)
     perfused = perfusion(flow.map_mmhg, p.map_critical_mmhg, flow.output, c)
-    organ = inline_exp(-c.organ_damage_per_d * damage_now * p.kidney)
+    organ = inline_exp(-c.organ_damage_per_d * damage * p.kidney)
     urine = urine_ml_per_h(p.weight_kg, perfused.pressure, organ, plasma)
     excess_end = x.fluid_excess_ml + h * (u.fluid_ml_per_h - urine)
 
-    make, clear = lactate_rates(perfused.lack, damage_now, c)
+    make, clear = lactate_rates(perfused.lack, damage, c)
     build, filtered = creatinine_rates(p.creatinine_baseline_mg_per_dl, perfused.pressure, organ)
     water = lung_water_target(excess - plasma, inflamed, p.weight_kg, c)
     return State(
         x.time_h + h,
-        pathogen,
-        phagocytes,
-        damage + h * injury(perfused.lack, drug, excess / p.weight_kg, c),
-        mediator,
+        y.pathogen,
+        y.phagocytes,
+        y.damage + h * injury(perfused.lack, drug, excess / p.weight_kg, c),
+        y.mediator,
         fmax(settled + (x.plasma_excess_ml - settled) * lag * lag, floor),
         excess_end,
         steady + (x.norepinephrine_ng_per_ml - steady) * fade * fade,
@@ -280,7 +273,7 @@ def advance(x: State, u: Drive, p: Params, s: Settings, h: float) -> State:
         flow.map_mmhg,
         x.urine_ml + h * urine,
         x.hypotension_h + where(flow.map_mmhg < 65.0, h, 0.0),
-        x.hazard + h * hazard_per_h(damage_now, p.frailty, flow.map_mmhg, x.lung_water_ml_per_kg, c),
+        x.hazard + h * hazard_per_h(damage, p.frailty, flow.map_mmhg, x.lung_water_ml_per_kg, c),
     )
 
 

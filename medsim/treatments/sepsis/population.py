@@ -13,7 +13,7 @@ from medsim.core.streams import Key, normal, uniform, words
 from medsim.treatments.sepsis.circulation import circulation, inflammation, norepinephrine_clearance_l_per_h
 from medsim.treatments.sepsis.constants import Constants
 from medsim.treatments.sepsis.fluids import outflow_per_h, plasma_share_ml
-from medsim.treatments.sepsis.immune import KND, MEDIATOR_AT_REST, MUN, XDN, immune_rates
+from medsim.treatments.sepsis.immune import KND, MEDIATOR_AT_REST, MUN, XDN, Immune, immune_step
 from medsim.treatments.sepsis.model import (
     FATE,
     NEVER_H,
@@ -138,25 +138,18 @@ def pressure_mmhg(x: State, p: Params, c: Constants) -> float:
 @compiled_once
 def at_recognition(p: Params, c: Constants) -> State:
     """Return the state when damage has reached the patient's onset; damage stays below it if the infection was cleared."""
-    pathogen, phagocytes, damage, mediator = p.inoculum, 0.0, 0.0, MEDIATOR_AT_REST
-    h = PRE_COURSE_STEP_H
-    for _ in range(int(PRE_COURSE_H / h)):
-        r = immune_rates(pathogen, phagocytes, damage, mediator, p.growth_per_h, 0.0,
-                         p.phagocyte_decay_per_h, p.activation_by_damage, p.damage_threshold)  # fmt: skip
-        q = immune_rates(pathogen * exp(h * r.log_pathogen), phagocytes + h * r.phagocytes, damage + h * r.damage,
-                         mediator + h * r.mediator, p.growth_per_h, 0.0, p.phagocyte_decay_per_h, p.activation_by_damage, p.damage_threshold)  # fmt: skip
-        pathogen = pathogen * exp(0.5 * h * (r.log_pathogen + q.log_pathogen))
-        phagocytes = phagocytes + 0.5 * h * (r.phagocytes + q.phagocytes)
-        damage = damage + 0.5 * h * (r.damage + q.damage)
-        mediator = mediator + 0.5 * h * (r.mediator + q.mediator)
-        if damage >= p.onset_damage:
+    y = Immune(p.inoculum, 0.0, 0.0, MEDIATOR_AT_REST)
+    for _ in range(int(PRE_COURSE_H / PRE_COURSE_STEP_H)):
+        y = immune_step(y.pathogen, y.phagocytes, y.damage, y.mediator, p.growth_per_h, 0.0,
+                        p.phagocyte_decay_per_h, p.activation_by_damage, p.damage_threshold, PRE_COURSE_STEP_H)  # fmt: skip
+        if y.damage >= p.onset_damage:
             break
-    inflamed = inflammation(pathogen, phagocytes, c)
+    inflamed = inflammation(y.pathogen, y.phagocytes, c)
     excess = p.first_excess_ml_per_kg * p.weight_kg
     plasma = plasma_share_ml(excess, outflow_per_h(SHOCK_BELOW_MMHG), inflamed, p.leak, p.weight_kg, c)
     interstitial = excess - plasma
     return State(
-        0.0, pathogen, phagocytes, damage, mediator, plasma, excess, 0.0,
+        0.0, y.pathogen, y.phagocytes, y.damage, y.mediator, plasma, excess, 0.0,
         lung_water_target(interstitial, inflamed, p.weight_kg, c),
         LACTATE_REST_MMOL_PER_L + 3.5 * inflamed,  # chosen: median about 2.7, as in SEPSIS-ACT
         p.creatinine_baseline_mg_per_dl,

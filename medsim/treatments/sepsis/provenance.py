@@ -102,11 +102,12 @@ def population_rows() -> Rows:
          "0 or 1", SEPSISPAM),
         ("patient.charlson", f"geometric, mean {pop.CHARLSON_MEAN:g}", "points", SEPSIS_ACT),
         ("patient.pneumonia", f"{pop.PNEUMONIA_SHARE:g} of patients", "0 or 1", SEPSIS_ACT),
-        ("patient.map_baseline_mmhg", f"{pop.MAP_BASELINE_MMHG:g} (sd {pop.MAP_SD_MMHG:g}), +{pop.MAP_HYPERTENSION_MMHG:g} in hypertension", "mmHg",
+        ("patient.map_baseline_mmhg", f"{pop.MAP_BASELINE_MMHG:g} (sd {pop.MAP_SD_MMHG:g}), "
+         f"+{pop.MAP_HYPERTENSION_MMHG:g} in hypertension", "mmHg",
          "chosen"),
         ("patient.map_critical_mmhg", f"share coupling.critical_share of the baseline (sd {pop.CRITICAL_SD_MMHG:g}), "
          f"+{pop.CRITICAL_HYPERTENSION_MMHG:g} in hypertension", "mmHg", "chosen: autoregulation shifts in hypertension"),
-        ("patient.inoculum", f"{pop.INOCULUM_LOWEST:g} to {pop.INOCULUM_HIGHEST:g}, even", "Reynolds' units", "chosen: who needs help at all"),
+        ("patient.inoculum", f"{pop.INOCULUM_LOWEST:g} to {pop.INOCULUM_HIGHEST:g}, even", "Reynolds' units", "chosen: who needs help"),
         ("patient.growth_per_h", around(c.growth_median_per_h, c.growth_sd), "1/h", "fitted within Reynolds' 0.021 to 2.44"),
         ("patient.kill_per_h", around(c.kill_median_per_h, pop.KILL_SD), "1/h", "median fitted; spread chosen"),
         ("patient.antibiotic_delay_h", around(pop.DELAY_MEDIAN_H, pop.DELAY_SD), "h", f"{SEYMOUR}: median 0.95 (0.35-1.95)"),
