@@ -60,7 +60,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     sensitivity = verbs.add_parser("sensitivity", help="measure what depends on which constant")
     sensitivity.add_argument("--only", choices=("one_at_a_time", "morris"), help="one of the two methods")
     sensitivity.add_argument("--patients", type=int, default=800, help="a run, the same in all (default 800)")
-    sensitivity.add_argument("--trajectories", type=int, default=10, help="of Morris' method; 43 runs each (default 10)")
+    sensitivity.add_argument("--trajectories", type=int, default=8, help="of Morris' method; 43 runs each (default 8)")
     sensitivity.add_argument("--seed", type=int, default=1)
     parts = verbs.add_parser("ablations", help="take one mechanism out at a time")
     parts.add_argument("--patients", type=int, default=3000)
