@@ -1,7 +1,7 @@
 """Every figure that a set of constants is judged by, computed on one cohort with common random numbers."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ class QuickRandom:
     """Uniform actions for a whole batch, drawn at once."""
 
     name = "random"
-    options = {"action": "discrete"}
+    options: Mapping[str, Any] = {"action": "discrete"}
 
     def begin(self, env: Any) -> None:
         """Start the stream afresh."""

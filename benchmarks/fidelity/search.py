@@ -131,7 +131,7 @@ def nearest(places: Array, found: list[Record]) -> Array:
     apart = np.full(len(places), np.inf)
     for record in found:
         apart = np.minimum(apart, np.mean((places - record.place) ** 2, axis=1))
-    return np.sqrt(apart)
+    return np.asarray(np.sqrt(apart))
 
 
 def predicted_misses(records: list[Record], places: Array) -> Array:

@@ -5,7 +5,7 @@ One at a time, each constant of v0 is lowered and raised by 30 % (on its own sca
 of its range, and the spread of that effect. Every run meets the same patients.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ OUTPUTS = (
     "protocol", "random_worse", "none_worse", "none_v_protocol", "maximum_worse", "target_45_worse", "clovers", "sepsispam", "delay",
     "adaptive_gain", "auroc_48", "per_point_48", "auroc_saps",
 )  # fmt: skip
-CONCLUSIONS = {
+CONCLUSIONS: dict[str, Callable[[Mapping[str, float]], bool]] = {
     "random is worse than the protocol": lambda f: f["random_worse"] > 0.0,
     "no treatment is worse than the protocol": lambda f: f["none_v_protocol"] > 0.0,
     "no treatment is worse than random": lambda f: f["none_worse"] > 0.0,
