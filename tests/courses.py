@@ -30,13 +30,13 @@ MORE_SETTINGS: dict[str, list[Options]] = {  # other ways to run an environment 
         {"horizon": "infinite", "observation": "full"},
         {"horizon": "infinite", "diabetes": 0.0},
     ],
-    "medsim/ICUSepsis-v0": [{"inadmissible": "terminate"}, {"cohort": "shifted", "observation": "vector"}],
+    "medsim/ICUSepsis-v0": [{"inadmissible": "terminate"}, {"observation": "vector", "cohort": "test"}],
 }
 HARSH: dict[str, Options] = {  # settings under which random actions end many episodes early
     "medsim/Glucose-v0": {"action": "continuous", "bolus": True, "sensor_dropout": 0.2, "pump_occlusions_per_day": 6.0},
     "medsim/Sepsis-v0": {"action": "continuous", "cohort": "shifted"},
     "medsim/SepsisSCM-v0": {"observation": "full", "cohort": "test"},
-    "medsim/ICUSepsis-v0": {"observation": "vector", "cohort": "test"},
+    "medsim/ICUSepsis-v0": {"cohort": "shifted", "observation": "vector"},
 }
 TESTED = tuple(one for one in ENVIRONMENTS if one.available)  # test_contract.py skips, and names, the ones whose package is not installed
 FINITE = ("medsim/SepsisSCM-v0", "medsim/ICUSepsis-v0")  # so few states that two patients may well look the same for a step

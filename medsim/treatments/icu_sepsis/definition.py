@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from medsim.core.tabular import TabularModel, TabularView
 from medsim.treatments.icu_sepsis.tables import DEATH, SURVIVAL, IcuSepsisTables, read_tables
@@ -66,6 +65,8 @@ def icu_sepsis_model(inadmissible: str) -> TabularModel:
     Raises:
         ModuleNotFoundError: the package that has the tables is not installed.
     """
+    from scipy import sparse
+
     tables = read_tables()
     forbidden = ~tables.admissible.ravel()
     transitions = tables.transitions

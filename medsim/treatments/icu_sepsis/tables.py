@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 __all__ = ["DEATH", "SURVIVAL", "IcuSepsisTables", "installed", "read_tables", "tables_folder"]
 
@@ -52,6 +51,8 @@ def read_tables() -> IcuSepsisTables:
     Raises:
         ModuleNotFoundError: the package is not installed; the message says how to get it.
     """
+    from scipy import sparse
+
     folder = tables_folder()
     if folder is None:
         raise ModuleNotFoundError(NEEDED, name="icu_sepsis")

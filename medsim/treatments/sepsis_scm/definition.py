@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from medsim.core.tabular import TabularModel, TabularView
 from medsim.treatments.sepsis_scm.model import (
@@ -105,6 +104,8 @@ def views() -> dict[str, TabularView]:
 @lru_cache(maxsize=8)
 def sepsis_scm_model(version: str, diabetes: float) -> TabularModel:
     """Return the model of a version with a share of diabetes among those from whom patients are drawn."""
+    from scipy import sparse
+
     levels = variables(np.arange(HIDDEN)).astype(np.float64)
     ends = end_of(np.arange(HIDDEN))
     chosen = np.tile(np.arange(ACTIONS), HIDDEN)
