@@ -26,11 +26,7 @@ PANELS = (
     Panel(title="pressure", lines={"blood_pressure": "blood pressure"}, wanted=(0.9, 1.1), limits=(-0.2, 2.2)),
     Panel(title="oxygen", lines={"oxygen": "oxygen saturation"}, wanted=(0.9, 1.1), limits=(-0.2, 1.2)),
     Panel(title="glucose", lines={"glucose": "glucose"}, wanted=(1.9, 2.1), limits=(-0.2, 4.2)),
-    Panel(
-        title="treatment",
-        bars={"antibiotics": "antibiotics", "vasopressor": "vasopressor", "ventilation": "ventilation"},
-        limits=(0.0, 1.3),
-    ),
+    *(Panel(title=name[:12], bars={name: name}, limits=(0.0, 1.6)) for name in ("antibiotics", "vasopressor", "ventilation")),
 )
 
 
