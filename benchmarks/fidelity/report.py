@@ -184,14 +184,14 @@ def conclusions_part(results: Data) -> str:
             row += [f"{sum(map(holds, some))} of {len(some)}" for some in (places[place], kept)]
         rows.append(row)
     sure = holding([one for figures in places.values() for one in figures])
-    likely = holding([*places["worlds"], *(one for kept in fitting.values() for one in kept)])
+    likely = [name for name in holding([*places["worlds"], *(one for kept in fitting.values() for one in kept)]) if name not in sure]
     head = ["conclusion", "worlds", *(label for place in fitting for label in (place, "of these, within required ranges"))]
     return (
         "## Which conclusions hold\n\nIn how many worlds, and in how many models with other constants than v0's.\n\n"
         + table(head, rows)
-        + f"\nHold everywhere: {'; '.join(sure) or 'none'}.\n\nHold in every world and wherever the required ranges are met, but not everywhere: "
-        f"{'; '.join(name for name in likely if name not in sure) or 'none'}.\n\nThe others depend on what was chosen, and so does the size of "
-        "every effect. What CLOVERS and SEPSISPAM published allows both signs of their effects, and so do the worlds.\n"
+        + f"\nHold everywhere: {'; '.join(sure) or 'none'}.\n\nHold in every world and wherever the required ranges are met, but not "
+        f"everywhere: {'; '.join(likely) or 'none'}.\n\nThe others depend on what was chosen, and so does the size "
+        "of every effect. What CLOVERS and SEPSISPAM published allows both signs of their effects, and so do the worlds.\n"
     )
 
 
