@@ -134,7 +134,8 @@ class SepsisEnv(PatientEnv):
     fits (``cohort="world-1"`` and so on). Underperfused organs take damage, so do ischaemia under much norepinephrine and fluid
     overload; damage, very low pressure and flooded lungs kill. Platelets, bilirubin, coma scale, heart and respiratory rate,
     temperature and white cells are surrogates of the modelled state. SOFA's cardiovascular points come from the pressure that the
-    patient would have without norepinephrine: stopping the drug buys no score. There is one vasopressor, and no transfusion, no
+    patient would have without norepinephrine: stopping the drug in the last hour costs 6 points of risk on average (and spares some to one
+    patient in twenty: the overloaded, whose plasma refills as the pressure falls). There is one vasopressor, and no transfusion, no
     ventilation, no renal replacement.
 
     ## Observation
