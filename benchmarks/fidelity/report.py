@@ -26,7 +26,7 @@ LIMITS = """## What does not fit, and what the figures cannot say
 
 - No treatment is worse than random treatment, which is worse than the protocol; but always giving the most of both (54 L in 72 h, and
   norepinephrine at 1 mcg/kg/min throughout) is worst of all. Both cannot be had with a grid that leaves room to harm.
-- Patients are met untreated when shock is recognised, with a SOFA of about 3 and a pressure of about 61 mmHg; trials enrol later, on
+- Patients are met untreated when shock is recognised, with a SOFA of about 3 and a pressure of about 60 mmHg; trials enrol later, on
   norepinephrine and with a SOFA near 10, which the simulated reach at 48 h.
 - One population cannot have CLOVERS' mortality (14 %) and SEPSISPAM's (35 %). The emulated CLOVERS enrols who is below 65 mmHg after
   25 mL/kg; they are more ill than the trial's. Differences and odds ratios are compared, not levels.
