@@ -188,8 +188,8 @@ class SepsisEnv(PatientEnv):
 
     ## Arguments
     See ``SepsisConfig``. ``cohort``: ``train``, ``test`` (the same population), ``shifted`` (8 years older, antibiotics twice as late and a
-    fifth weaker, faster growth), or another world of the ensemble. ``substep_minutes``: 5 min is within 0.2 mmHg and 0.005 of a
-    patient's probability of death (root mean square) of 15 s.
+    fifth weaker, faster growth), or another world of the ensemble. ``substep_minutes``: 5 min is within 0.12 mmHg and 0.002 of a
+    patient's probability of death (root mean square) of 1 min.
 
     ## Fidelity
         The parts (``tests/test_sepsis_parts.py``):
@@ -199,7 +199,7 @@ class SepsisEnv(PatientEnv):
     | norepinephrine: clearance, half-life at SAPS II 20; 60 | 3 L/min, 2 min; 0.9 L/min, 6.8 min (Beloeil 2005) | within 2 % |
     | 0.2 mcg/kg/min in volunteers | +7.3 ng/mL (Ensinger) | 7.3 |
     | its effect | Emax 98.7 mmHg, C50 70.4 (ng/mL?), Hill 1.8 | the same; doses run high with it |
-    | it raises output: MAP 54 to 76 mmHg | +12 % (Hamzaoui 2010) | +9 % |
+    | it raises output: MAP 54 to 76 mmHg | +12 % (Hamzaoui 2010) | too little: median +3 % (1 to 5), +9 % if much inflamed |
     | of 25 mL/kg of Ringer in 30 min, in plasma at 30, 60, 240 min | 44, 26, 13 % (Hahn) | 38, 25, 20 % |
     | creatinine, 90 % of filtration lost, at 24 h | +246 % (Waikar 2009) | +243 % |
     | SpO2; SOFA's points | Severinghaus 1979; Vincent 1996 | equal |
