@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -307,9 +308,30 @@ def test_a_policy_trained_on_charts_is_stopped_goes_on_and_is_loaded_like_any_ot
         train(training, broken, break_at(600), checkpoint_every_s=0.0)
     assert equal_to_the_bit(weights(train(training, broken), name), weights(whole, name))
     policy = load_policy(whole)
-    assert policy.options == {"observation": "ehr"}
+    assert policy.options == training.options == {"action": "continuous", "observation": "ehr"}
     result = evaluate(SEPSIS, policy, cohort="train", patients=4, seed=990_001)
     assert float(result.returns.mean()) == read_curve(whole)[-1]["return_mean"]
+
+
+def test_settings_say_which_kind_of_action_they_are_for_unless_another_is_asked_for():
+    assert plan_training(SEPSIS, "ppo").options == {"action": "continuous"}
+    assert plan_training(SEPSIS, "ppo", options={"action": "discrete"}).options == {"action": "discrete"}
+    assert plan_training(SEPSIS, "dqn").options == {}
+
+
+def test_a_policy_that_learnt_from_a_shaped_reward_in_units_is_judged_on_the_outcome_in_doses(tmp_path):
+    small = {"steps": 1152, "n_envs": 8, "n_steps": 72, "batch_size": 96}
+    policy = load_policy(train(plan_training(SEPSIS, "ppo", validation_patients=4, curve_points=1, **small), tmp_path))
+    env = gym.make_vec(SEPSIS, num_envs=3, action="continuous").unwrapped
+    observations, _ = env.reset(seed=0)
+    policy.begin(env)
+    doses = policy.act(observations)
+    assert policy.model.action_space.low.tolist() == [-1.0, -1.0]
+    assert (doses >= 0.0).all()
+    assert (doses[:, 0] > 2.0).any(), "mL/h, not a number from -1 to 1"
+    env.step(doses)
+    result = evaluate(SEPSIS, policy, cohort="train", patients=4, seed=990_001)
+    np.testing.assert_allclose(result.returns, 1.0 - 2.0 * result.metrics["death_probability"], atol=1e-12)
 
 
 def test_an_algorithm_with_a_replay_buffer_refuses_charts():

@@ -5,6 +5,7 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 pytest.importorskip("stable_baselines3")
 
@@ -15,6 +16,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 import medsim  # noqa: F401  registers the environments
 from medsim_agents import make_vec_env
+from medsim_agents.vec_env import doses_of
 
 ENV = "medsim/Glucose-v0"
 OWN_BASAL, TEN_TIMES = 2, 7  # actions
@@ -249,3 +251,14 @@ def test_stable_baselines_learns_from_charts():
         mean, _ = evaluate_policy(model, make_vec_env(n=2, seed=1, **CHARTED), n_eval_episodes=2)
     assert np.isfinite(mean)
     assert len(model.ep_info_buffer) >= 4
+
+
+def test_doses_can_be_given_as_numbers_from_minus_one_to_one():
+    space = spaces.Box(np.float32([0.0, 1.0]), np.float32([1000.0, 3.0]))
+    np.testing.assert_allclose(doses_of(np.array([[-1.0, -1.0], [1.0, 1.0], [0.0, 0.0], [-7.0, 7.0]]), space),
+                               [[0.0, 1.0], [1000.0, 3.0], [250.0, 1.5], [0.0, 3.0]])  # fmt: skip
+    unit, plain = (make_vec_env("medsim/Sepsis-v0", 4, seed=3, action="continuous", unit_actions=given) for given in (True, False))
+    unit.reset(), plain.reset()
+    assert unit.action_space.low.tolist() == [-1.0, -1.0]
+    numbers = np.float32([[-1.0, 0.5], [0.2, 0.0], [1.0, -1.0], [0.0, 0.0]])
+    np.testing.assert_array_equal(unit.step(numbers)[0], plain.step(doses_of(numbers, plain.action_space))[0])
