@@ -23,9 +23,9 @@ TRAINING: dict[str, Kind] = {
     "action": str,
     "env_options": dict,
 }
-"""Environment steps of the whole training; patients side by side;
-running normalisation of observations and of rewards (by the sd of the discounted return); where normalised rewards are cut; the environment's kind of action that the settings are tuned for, unless another is asked for;
-options of the environment while training (a shaped reward, say), over those that it is judged under."""
+"""Environment steps of the whole training; patients side by side; running normalisation of observations and of rewards (by the sd of
+the discounted return); where normalised rewards are cut; the environment's kind of action that the settings are tuned for, unless
+another is asked for; options of the environment while training (a shaped reward, say), over those that it is judged under."""
 
 
 def hyperparameter_file(env_id: str) -> str:
