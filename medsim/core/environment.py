@@ -1,7 +1,8 @@
 """The Gymnasium shell: one patient."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -13,7 +14,7 @@ from medsim.core.model import field_names
 from medsim.core.streams import fresh_seed
 from medsim.core.task import Provenance, Task
 
-__all__ = ["PatientEnv"]
+__all__ = ["ConfiguredEnv", "PatientEnv"]
 
 Observation = Any  # a row of float32, a whole number where the space is Discrete, or a dict of arrays where the task has a chart
 CONNECTED = ("_write_action", "_action_row", "_step_one", "_report", "_ends", "_observation")  # what ``_connect`` sets for one batch
@@ -141,3 +142,12 @@ class PatientEnv(gym.Env[Any, Any]):
         if self.render_mode == "ansi":
             return episode_line(self.batch.measure_names, self.history, self.task.step_h)
         return episode_picture(self.batch.measure_names, self.history, self.task)
+
+
+class ConfiguredEnv(PatientEnv):
+    """An environment made from options: a subclass names the function that turns them into its task, and documents them."""
+
+    task_of: ClassVar[Callable[..., Task]]
+
+    def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:
+        super().__init__(type(self).task_of(**options), render_mode)

@@ -1,7 +1,7 @@
 """The vector shell: a batch of patients stepped by one kernel."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -16,7 +16,7 @@ from medsim.core.model import field_names
 from medsim.core.streams import fresh_seed
 from medsim.core.task import Provenance, Task
 
-__all__ = ["PatientVectorEnv"]
+__all__ = ["ConfiguredVectorEnv", "PatientVectorEnv"]
 
 MODES = {AutoresetMode.NEXT_STEP: k.NEXT_STEP, AutoresetMode.SAME_STEP: k.SAME_STEP, AutoresetMode.DISABLED: k.DISABLED}
 Array = npt.NDArray[Any]
@@ -204,3 +204,19 @@ class PatientVectorEnv(gym.vector.VectorEnv[Any, Array, Array]):
         self.batch.restore(snapshot)
         self._waiting = snapshot["waiting"].copy()
         self._seeded = True
+
+
+class ConfiguredVectorEnv(PatientVectorEnv):
+    """A batch of an environment made from options: a subclass names the function that turns them into its task."""
+
+    task_of: ClassVar[Callable[..., Task]]
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        threads: int = 1,
+        **options: Any,
+    ) -> None:
+        super().__init__(type(self).task_of(**options), num_envs, autoreset_mode=autoreset_mode, threads=threads)

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
 
-from medsim.core.environment import PatientEnv
+from medsim.core.environment import ConfiguredEnv
 from medsim.core.options import choice, parse_options, switch, within
 from medsim.core.task import Panel, Task
-from medsim.core.vector import PatientVectorEnv
+from medsim.core.vector import ConfiguredVectorEnv
 from medsim.treatments.glucose.definition import GLUCOSE
 from medsim.treatments.glucose.metrics import glucose_metrics
 from medsim.treatments.glucose.model import BASAL_MULTIPLES, BOLUS_HOURS, NO_MEAL, Settings
@@ -153,7 +152,7 @@ def script_meals(settings: Settings, meals: Sequence[tuple[float, float]]) -> Se
     return settings._replace(**changes)
 
 
-class GlucoseEnv(PatientEnv):
+class GlucoseEnv(ConfiguredEnv):
     """Insulin dosing in type 1 diabetes: hold the glucose of a virtual patient in range, through meals, for a day or a week.
 
     Research simulation, not medical advice.
@@ -219,19 +218,10 @@ class GlucoseEnv(PatientEnv):
     v0: first version.
     """
 
-    def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:
-        super().__init__(glucose_task(**options), render_mode)
+    task_of = staticmethod(glucose_task)
 
 
-class GlucoseVectorEnv(PatientVectorEnv):
+class GlucoseVectorEnv(ConfiguredVectorEnv):
     """A batch of ``medsim/Glucose-v0``; options as for one, and ``autoreset_mode``, ``threads``."""
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        *,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        threads: int = 1,
-        **options: Any,
-    ) -> None:
-        super().__init__(glucose_task(**options), num_envs, autoreset_mode=autoreset_mode, threads=threads)
+    task_of = staticmethod(glucose_task)

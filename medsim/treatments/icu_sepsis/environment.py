@@ -4,13 +4,12 @@ import dataclasses
 from typing import Any
 
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
 
-from medsim.core.environment import PatientEnv
+from medsim.core.environment import ConfiguredEnv
 from medsim.core.options import choice, parse_options, switch
 from medsim.core.tabular import TabularSettings, TabularTask
 from medsim.core.task import Panel
-from medsim.core.vector import PatientVectorEnv
+from medsim.core.vector import ConfiguredVectorEnv
 from medsim.treatments.icu_sepsis.definition import ACTIONS, COHORTS, OUTCOMES, PATIENT_STATES, icu_sepsis_model
 from medsim.treatments.icu_sepsis.provenance import CITATION, provenance
 
@@ -67,7 +66,7 @@ def icu_sepsis_task(**options: Any) -> TabularTask:
     )
 
 
-class IcuSepsisEnv(PatientEnv):
+class IcuSepsisEnv(ConfiguredEnv):
     """Fluids and vasopressors in sepsis, as a Markov decision process estimated from the records of intensive care.
 
     Research simulation, not medical advice.
@@ -128,19 +127,10 @@ class IcuSepsisEnv(PatientEnv):
     v0: first version.
     """
 
-    def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:
-        super().__init__(icu_sepsis_task(**options), render_mode)
+    task_of = staticmethod(icu_sepsis_task)
 
 
-class IcuSepsisVectorEnv(PatientVectorEnv):
+class IcuSepsisVectorEnv(ConfiguredVectorEnv):
     """A batch of ``medsim/ICUSepsis-v0``; options as for one, and ``autoreset_mode``, ``threads``."""
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        *,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        threads: int = 1,
-        **options: Any,
-    ) -> None:
-        super().__init__(icu_sepsis_task(**options), num_envs, autoreset_mode=autoreset_mode, threads=threads)
+    task_of = staticmethod(icu_sepsis_task)

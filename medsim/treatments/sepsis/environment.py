@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
 
-from medsim.core.environment import PatientEnv
+from medsim.core.environment import ConfiguredEnv
 from medsim.core.options import choice, parse_options, switch, within
 from medsim.core.task import Panel, Task
-from medsim.core.vector import PatientVectorEnv
+from medsim.core.vector import ConfiguredVectorEnv
 from medsim.treatments.sepsis.chart import SEPSIS_CHART
 from medsim.treatments.sepsis.constants import constant_sets
 from medsim.treatments.sepsis.definition import LEVELS, SEPSIS
@@ -120,7 +119,7 @@ def action_space(config: SepsisConfig) -> spaces.Discrete | spaces.Box:
     return spaces.Box(np.zeros(len(most), dtype=np.float32), np.array(most, dtype=np.float32), dtype=np.float32)
 
 
-class SepsisEnv(PatientEnv):
+class SepsisEnv(ConfiguredEnv):
     """Fluids, norepinephrine and timing in septic shock: keep a virtual patient alive through 72 hours, and to day 28.
 
     Research simulation, not medical advice.
@@ -225,19 +224,10 @@ class SepsisEnv(PatientEnv):
     v0: first version.
     """
 
-    def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:
-        super().__init__(sepsis_task(**options), render_mode)
+    task_of = staticmethod(sepsis_task)
 
 
-class SepsisVectorEnv(PatientVectorEnv):
+class SepsisVectorEnv(ConfiguredVectorEnv):
     """A batch of ``medsim/Sepsis-v0``; options as for one, and ``autoreset_mode``, ``threads``."""
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        *,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        threads: int = 1,
-        **options: Any,
-    ) -> None:
-        super().__init__(sepsis_task(**options), num_envs, autoreset_mode=autoreset_mode, threads=threads)
+    task_of = staticmethod(sepsis_task)

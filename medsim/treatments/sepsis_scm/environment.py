@@ -4,13 +4,12 @@ import dataclasses
 from typing import Any
 
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
 
-from medsim.core.environment import PatientEnv
+from medsim.core.environment import ConfiguredEnv
 from medsim.core.options import choice, parse_options, switch, within
 from medsim.core.tabular import TabularSettings, TabularTask
 from medsim.core.task import Panel
-from medsim.core.vector import PatientVectorEnv
+from medsim.core.vector import ConfiguredVectorEnv
 from medsim.treatments.sepsis_scm.definition import COHORTS, HORIZON_STEPS, OUTCOMES, sepsis_scm_model
 from medsim.treatments.sepsis_scm.model import ACTIONS
 from medsim.treatments.sepsis_scm.provenance import CITATION, provenance
@@ -77,7 +76,7 @@ def sepsis_scm_task(**options: Any) -> TabularTask:
     )
 
 
-class SepsisScmEnv(PatientEnv):
+class SepsisScmEnv(ConfiguredEnv):
     """Sepsis as a structural causal model: antibiotics, ventilation and vasopressor, and a diabetes that nobody is told of.
 
     Research simulation, not medical advice.
@@ -157,19 +156,10 @@ class SepsisScmEnv(PatientEnv):
     v0: first version.
     """
 
-    def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:
-        super().__init__(sepsis_scm_task(**options), render_mode)
+    task_of = staticmethod(sepsis_scm_task)
 
 
-class SepsisScmVectorEnv(PatientVectorEnv):
+class SepsisScmVectorEnv(ConfiguredVectorEnv):
     """A batch of ``medsim/SepsisSCM-v0``; options as for one, and ``autoreset_mode``, ``threads``."""
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        *,
-        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        threads: int = 1,
-        **options: Any,
-    ) -> None:
-        super().__init__(sepsis_scm_task(**options), num_envs, autoreset_mode=autoreset_mode, threads=threads)
+    task_of = staticmethod(sepsis_scm_task)
