@@ -67,7 +67,7 @@ def test_the_suites_on_offer_can_be_planned():
     for env_id, agents in {"medsim/Sepsis-v0": ("ppo", "dqn", "recurrent-ppo"), "medsim/Glucose-v0": ("ppo", "dqn")}.items():
         of_env = [job for job in quick if job.env == env_id]
         assert {job.policy for job in of_env} == {*agents, *reference_policies(env_id)}
-        assert [sum(job.policy == name for job in of_env) for name in agents] == [3] * len(agents)
+        assert [sum(job.policy == name for job in of_env) for name in agents] == [3, 3, 2][: len(agents)]
 
 
 def test_what_does_not_exist_is_refused_by_name():

@@ -55,7 +55,7 @@ SUITES = (
             Board(
                 env="medsim/Sepsis-v0",
                 settings=EXPECTED_DEATHS,
-                agents=(Agent(algorithm="ppo"), Agent(algorithm="dqn"), Agent(algorithm="recurrent-ppo")),
+                agents=(Agent(algorithm="ppo"), Agent(algorithm="dqn"), Agent(algorithm="recurrent-ppo", seeds=(0, 1))),
                 patients=400,
                 validation_patients=200,
                 curve_points=15,
