@@ -43,9 +43,19 @@ class ModelPolicy:
     def begin(self, env: PatientVectorEnv) -> None:
         """Forget the patients before."""
         self.memory = None
+        self.refuse_unless_trained_for(env)
         doses = env.single_action_space
         self.doses = doses if isinstance(doses, spaces.Box) and self.model.action_space != doses else None  # else as the model has them
         self.starts = np.ones(env.num_envs, dtype=np.bool_)
+
+    def refuse_unless_trained_for(self, env: PatientVectorEnv) -> None:
+        """Raise ValueError if observations or actions are not those that the model was trained with."""
+        here, there = env.single_observation_space, self.model.observation_space
+        if type(here) is not type(there) or here.shape != there.shape:
+            raise ValueError(f"{self.name} was trained on other observations ({there}) than {env.task.id} gives here ({here})")
+        acts, learnt = env.single_action_space, self.model.action_space
+        if type(acts) is not type(learnt) or acts.shape != learnt.shape or getattr(acts, "n", 0) != getattr(learnt, "n", 0):
+            raise ValueError(f"{self.name} was trained for other actions ({learnt}) than {env.task.id} takes here ({acts})")
 
     def act(self, observations: Any) -> Array:
         """Return the actions (n,) or (n, a) for observations (n, k), or a dict of arrays (n, ...)."""

@@ -3,8 +3,11 @@
 import argparse
 import dataclasses
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from medsim.cli.verbs import Verb
+from medsim.core.model import field_names
 from medsim.registry import ENVIRONMENTS, card, make_task
 
 __all__ = ["VERB"]
@@ -45,6 +48,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _names(costs: Any) -> tuple[str, ...]:
+    """Return the names of a model's costs, which are a record's fields or names themselves."""
+    return tuple(costs) if isinstance(costs, Mapping) else field_names(costs)
+
+
 def describe(env_id: str, with_provenance: bool) -> dict[str, object]:
     """Return what is known of an environment."""
     task, known = make_task(env_id), card(env_id)
@@ -62,7 +70,12 @@ def describe(env_id: str, with_provenance: bool) -> dict[str, object]:
         "hours a step": round(task.step_h, 4),
         "options": options,
         "outcomes": ", ".join(task.model.outcomes[1:]),
-        "scores": dataclasses.asdict(known.scores),
+        "costs": ", ".join(_names(task.model.costs)),
+        "described patients": ", ".join(task.model.patients()[0][:12]),
+        "scores": {
+            **dataclasses.asdict(known.scores),
+            "policies": {"floor": known.floor_policy, "protocol": known.protocol_policy, "ceiling": known.ceiling_policy},
+        },
         "citation": task.citation,
     }
     if with_provenance:

@@ -22,8 +22,9 @@ EXAMPLES = """examples:
   medsim evaluate medsim/Glucose-v0 --policy all --json
   medsim evaluate medsim/Glucose-v0 --policy runs/glucose-ppo --set sensor_dropout=0.1
 
-Every policy meets the same patients with the same meals and noise. The normalised score is 0 for the random policy and 1 for the
-best known; its interquartile mean comes with a 95 % bootstrap interval over patients.
+Every policy meets the same patients with the same fate and noise. The normalised score has 0 at the random policy's mean return and 1 at
+that of the best known, under the default options and on the test cohort; elsewhere it is the same scale, with other ends. Its
+interquartile mean comes with a 95 % bootstrap interval over patients.
 
 Where the course of the environment is a table (SepsisSCM, ICUSepsis), the value of a policy that acts by what it sees is computed
 exactly, over all patients, and the result says "exact"; --rollouts plays patients there, too. A policy can be a file of medsim solve:
@@ -40,7 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--policy", action="append", required=True, help="a reference policy's name, a training run's folder, or all; can be repeated"
     )
     parser.add_argument("--patients", type=int, help="how many of the list (default: as many as the environment's card says)")
-    parser.add_argument("--cohort", default="test", help="train, test or shifted (default %(default)s)")
+    parser.add_argument(
+        "--cohort", default="test", help="one of the environment's, such as train, test, shifted, world-3 (default %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the list of patients (default %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="threads that step the batch (default 1)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the environment; can be repeated")
@@ -74,9 +77,15 @@ def run(args: argparse.Namespace) -> int:
     if any(isinstance(result, ExactScore) for result in results):
         print(f"{args.env}: exact values over all patients of the {args.cohort} cohort, by dynamic programming. Not medical advice.\n")
     if any(isinstance(result, EvaluationResult) for result in results):
-        print(f"{args.env}: {args.patients} patients of the {args.cohort} cohort, seed {args.seed}. Not medical advice.\n")
-    for result in results:
-        print(exact_text_of(result) if isinstance(result, ExactScore) else text_of(result))
+        told = "".join(f", {name}={value}" for name, value in {**card(args.env).evaluation, **options}.items())
+        print(f"{args.env}: {args.patients} patients of the {args.cohort} cohort, seed {args.seed}{told}. Not medical advice.")
+        if options or args.cohort != "test":
+            print("Scores are scaled by the floor and ceiling of the default options and the test cohort.")
+        print()
+    for policy, result in zip(policies, results, strict=True):
+        print(exact_text_of(result) if isinstance(result, ExactScore) else text_of(result), end="")
+        acts = ", ".join(f"{name}={value}" for name, value in policy.options.items() if name not in options)
+        print(f"  acts under        {acts}\n" if acts else "")
     return 0
 
 

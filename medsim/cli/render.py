@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", required=True, help="a reference policy's name or a training run's folder")
     parser.add_argument("--patient", help="a named patient (default: patient --slot of the test list)")
     parser.add_argument("--slot", type=int, default=0, help="which patient of the list (default 0)")
-    parser.add_argument("--cohort", default="test", help="train, test or shifted (default %(default)s)")
+    parser.add_argument("--cohort", default="test", help="one of the environment's (default %(default)s)")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the list of patients (default %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the environment; can be repeated")
     parser.add_argument("--out", default="course.png", help="the picture's file: png, pdf or svg (default %(default)s)")
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     last = int(trace.steps_lived[args.slot]) + 1
     history = np.stack([series[:last, args.slot] for series in trace.measures.values()], axis=1)
     who = args.patient or f"patient {args.slot} of the {args.cohort} list"
-    title = f"{args.env}: {who}, {policy.name}, {trace.outcomes[args.slot]} (research simulation, not medical advice)"
+    title = f"{args.env}: {who}, {policy.name}, {trace.outcomes[args.slot]}\nresearch simulation, not medical advice"
     episode_figure(list(trace.measures), history.tolist(), task, title).savefig(Path(args.out))
     print(f"wrote {args.out}: {who}, {trace.outcomes[args.slot]}, return {trace.rewards[:, args.slot].sum():.2f}")
     return 0

@@ -34,6 +34,7 @@ class Panel:
 
     title: str
     lines: Mapping[str, str] = field(default_factory=dict)
+    stepped: bool = False  # lines are orders that hold over a step, not values at its end
     bars: Mapping[str, str] = field(default_factory=dict)
     wanted: tuple[float, float] | None = None
     limits: tuple[float, float] | None = None

@@ -102,13 +102,15 @@ def evaluate(env_id: str, policy: Policy, *, options: Mapping[str, Any] | None =
     """Return how a policy does on the first ``patients`` patients of a cohort.
 
     Args:
-        env_id: the environment; options: its options, over the policy's own, over those that its card evaluates under.
+        env_id: the environment; options: its options, over the policy's own, over those that its card evaluates under; a
+            cohort among them is the one that is meant.
         patients: how many; None: as many as the card says; progress: called with 1 after every step.
 
     Raises:
         ValueError: an option is not allowed, or patients is below 1.
     """
     known = card(env_id)
+    cohort = (options or {}).get("cohort", cohort)
     patients = known.patients if patients is None else patients
     task = make_task(env_id, **{**known.evaluation, **policy.options, **(options or {}), "cohort": cohort})
     env = PatientVectorEnv(task, patients, autoreset_mode=AutoresetMode.DISABLED, threads=threads)

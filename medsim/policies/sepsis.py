@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 
 from medsim.core.vector import PatientVectorEnv
 from medsim.policies.policy import NamedColumns, Policy, RandomPolicy
@@ -22,9 +23,15 @@ class DosingPolicy:
     options: Mapping[str, Any] = DOSES
 
     def begin(self, env: PatientVectorEnv) -> None:
-        """Learn the observation's names."""
+        """Learn the observation's names.
+
+        Raises:
+            ValueError: the environment takes a grid of actions.
+        """
         self.read = NamedColumns(env)
         space: Any = env.single_action_space
+        if not isinstance(space, spaces.Box):
+            raise ValueError(f"policy {self.name} orders doses and needs action='continuous', not {space}")
         self.most = np.asarray(space.high, dtype=np.float64)
 
     def order(self, fluid_ml_per_h: Array, norepinephrine: Array) -> Array:

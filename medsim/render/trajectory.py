@@ -42,7 +42,12 @@ def draw_panel(axis: Any, panel: Panel, series: Mapping[str, npt.NDArray[np.floa
         axis.bar(hours[1:] - step_h / 2, series[name][1:], width=max(step_h, 0.15), color=COLOURS[2 - number], label=label)
     for number, (name, label) in enumerate(panel.lines.items()):
         faint = number > 0
-        axis.plot(hours, series[name], color=COLOURS[number], linewidth=0.9 if faint else 1.8, alpha=0.7 if faint else 1.0, label=label)
+        style = {
+            "linewidth": 0.9 if faint else 1.8,
+            "alpha": 0.7 if faint else 1.0,
+            "drawstyle": "steps-pre" if panel.stepped else "default",
+        }
+        axis.plot(hours, series[name], color=COLOURS[number], label=label, **style)
     if panel.limits is not None:
         axis.set_ylim(*panel.limits)
     else:

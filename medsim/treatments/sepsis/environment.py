@@ -38,11 +38,11 @@ PANELS = (
         wanted=(65.0, 75.0),
         limits=(20.0, 120.0),
     ),
-    Panel(title="norepinephrine,\nmcg/kg/min", lines={"norepinephrine_mcg_per_kg_per_min": "infusion"}),
+    Panel(title="norepinephrine,\nmcg/kg/min", lines={"norepinephrine_mcg_per_kg_per_min": "infusion"}, stepped=True),
     Panel(title="fluid, mL", bars={"fluid_ml": "given in the step"}),
     Panel(title="lactate, mmol/L", lines={"lactate_mmol_per_l": "true", "shown_lactate_mmol_per_l": "latest result"}),
     Panel(title="damage; SOFA", lines={"damage": "damage (hidden)", "sofa": "SOFA (hidden)"}),
-    Panel(title="lung water,\nmL/kg", lines={"lung_water_ml_per_kg": "extravascular (hidden)"}, wanted=(3.0, 10.0), limits=(0.0, 30.0)),
+    Panel(title="lung water,\nmL/kg", lines={"lung_water_ml_per_kg": "extravascular (hidden)"}, wanted=(3.0, 10.0)),
     Panel(title="probability\nof death", lines={"death_probability": "so far; at 72 h: by day 28 (hidden)"}, limits=(0.0, 1.3)),
 )
 
@@ -170,14 +170,14 @@ class SepsisEnv(ConfiguredEnv):
 
     ## Cost
     ``map_below_65``: hours below 65 mmHg; ``fluid_overload``: hours at more than 10 % of body weight;
-    ``high_norepinephrine``: hours at 1 mcg/kg/min or more; ``lung_water``: tenths of mL/kg above 10, times hours.
+    ``high_norepinephrine``: hours at 1 mcg/kg/min or more; ``lung_water``: hours times a tenth of the mL/kg above 10.
 
     ## Start
     An infection grows until damage reaches the patient's onset; who clears it, or is not hypotensive (70 mmHg or more), is drawn again.
     Age, weight, SAPS II, hypertension, Charlson index, pneumonia and the delay to antibiotics have published distributions; a latent
     severity is shared by SAPS II and the immune parameters. ``reset(options={"patient": "median"})`` begins with a described patient
     (also ``hypertensive``, ``frail``, ``leaky``, ``vasoplegic``, ``severe``, ``late``, ``mild``), or with parameters of your own:
-    ``{"like": "median", "antibiotic_delay_h": 6.0}``.
+    ``{"patient": {"like": "median", "antibiotic_delay_h": 6.0}}`` (``like`` gives what is left out; without it, the median patient).
 
     ## End
     Terminated at death (``died_within_72_h``: the cumulated hazard has passed a threshold drawn beforehand, the same under any policy),
