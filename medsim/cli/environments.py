@@ -65,7 +65,7 @@ def describe(env_id: str, with_provenance: bool) -> dict[str, object]:
         "id": known.id,
         "question": known.question,
         "observation": str(task.observation_space().shape or task.observation_space()),
-        "action": str(task.action_space),
+        "action": f"{task.action_space}  {task.action_meaning}".rstrip(),
         "steps": task.horizon_steps,
         "hours a step": round(task.step_h, 4),
         "options": options,

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Play one episode."""
     env: Any = gym.make(args.env, **parse_settings(args.set)).unwrapped
     observation, _ = env.reset(seed=args.seed, options={"patient": args.patient} if args.patient else None)
-    print(f"{args.env}. Research simulation, not medical advice.\naction: {env.action_space}\n{HELP}\n")
+    print(f"{args.env}. Research simulation, not medical advice.\naction: {env.action_space}  {env.task.action_meaning}\n{HELP}\n")
     action: Any = None
     total = 0.0
     show(env, observation)
@@ -77,7 +77,7 @@ def understood(text: str, last: Any, space: spaces.Space[Any]) -> tuple[Any, int
     except ValueError:
         raise ValueError(f"{text!r} is not understood: type {HELP}") from None
     if isinstance(space, spaces.Discrete):
-        if len(numbers) != 1 or numbers[0] != int(numbers[0]):
+        if len(numbers) != 1 or not numbers[0].is_integer():
             raise ValueError(f"{text!r} is outside {space}: it takes one whole number")
         return int(numbers[0]), times
     return numbers, times

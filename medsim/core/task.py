@@ -64,6 +64,7 @@ class Task:
     metrics: Callable[..., dict[str, npt.NDArray[np.float64]]] = lambda measures, steps_lived, task: {}
     panels: Sequence[Panel] = ()
     citation: str = ""
+    action_meaning: str = ""  # in a line: which number is which
     provenance: Callable[[], list[Provenance]] = list
 
     @property

@@ -25,7 +25,8 @@ def episode_figure(measure_names: Sequence[str], history: Sequence[Sequence[floa
     axes = np.atleast_1d(figure.subplots(len(panels), 1, sharex=True, height_ratios=[2.0] + [1.0] * (len(panels) - 1)))
     for axis, panel in zip(axes, panels, strict=True):
         draw_panel(axis, panel, series, hours, task.step_h)
-    axes[-1].set_xlim(0.0, task.horizon_steps * task.step_h)
+    end = task.horizon_steps * task.step_h
+    axes[-1].set_xlim(0.0, end if hours[-1] > end / 5.0 else max(1.2 * hours[-1], 5.0 * task.step_h))  # a short course fills its picture
     axes[-1].set_xlabel("hours")
     figure.suptitle(title or f"{task.id}: research simulation, not medical advice", fontsize=10)
     return figure

@@ -118,6 +118,7 @@ def glucose_task(**options: Any) -> Task:
         metrics=glucose_metrics,
         panels=PANELS,
         citation=CITATION,
+        action_meaning=action_meaning(config, compat),
         provenance=provenance,
     )
 
@@ -150,6 +151,17 @@ def script_meals(settings: Settings, meals: Sequence[tuple[float, float]]) -> Se
         changes[f"script_minute_{number}"] = float(minute)
         changes[f"script_carbs_{number}_g"] = float(grams)
     return settings._replace(**changes)
+
+
+def action_meaning(config: GlucoseConfig, compat: bool) -> str:
+    """Return which number of an action is which."""
+    if compat:
+        return "insulin, U/min"
+    if config.action == "continuous":
+        return "basal rate U/h" + (", bolus U" if config.bolus else "")
+    rates = ", ".join(f"{multiple:g}" for multiple in BASAL_MULTIPLES)
+    hours = ", ".join(f"{amount:g}" for amount in BOLUS_HOURS)
+    return f"5 x basal ({rates} x own) + bolus ({hours} h of own)" if config.bolus else f"basal rate: {rates} x the patient's own"
 
 
 class GlucoseEnv(ConfiguredEnv):

@@ -62,6 +62,7 @@ def icu_sepsis_task(**options: Any) -> TabularTask:
         level_limits={"state": (0, PATIENT_STATES - 1)},
         panels=PANELS,
         citation=CITATION,
+        action_meaning="5 x fluid level + vasopressor level, each 0 to 4",
         provenance=provenance,
     )
 

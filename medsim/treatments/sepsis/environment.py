@@ -12,7 +12,7 @@ from medsim.core.task import Panel, Task
 from medsim.core.vector import ConfiguredVectorEnv
 from medsim.treatments.sepsis.chart import SEPSIS_CHART
 from medsim.treatments.sepsis.constants import constant_sets
-from medsim.treatments.sepsis.definition import LEVELS, SEPSIS
+from medsim.treatments.sepsis.definition import FLUID_LEVELS_ML_PER_H, LEVELS, NOREPINEPHRINE_LEVELS_MCG_PER_KG_PER_MIN, SEPSIS
 from medsim.treatments.sepsis.metrics import sepsis_metrics
 from medsim.treatments.sepsis.model import Settings
 
@@ -106,6 +106,7 @@ def sepsis_task(**options: Any) -> Task:
         metrics=sepsis_metrics,
         panels=PANELS,
         citation=CITATION,
+        action_meaning=action_meaning(config),
         provenance=provenance,
     )
 
@@ -117,6 +118,17 @@ def action_space(config: SepsisConfig) -> spaces.Discrete | spaces.Box:
         return spaces.Discrete(LEVELS * LEVELS * (2 if agent else 1))
     most = [MOST_FLUID_ML_PER_H, MOST_NOREPINEPHRINE, *([1.0] if agent else [])]
     return spaces.Box(np.zeros(len(most), dtype=np.float32), np.array(most, dtype=np.float32), dtype=np.float32)
+
+
+def action_meaning(config: SepsisConfig) -> str:
+    """Return which number of an action is which."""
+    agent = config.antibiotics == "agent"
+    if config.action == "continuous":
+        return "fluid mL/h, norepinephrine mcg/kg/min" + (", antibiotics from 0.5 on" if agent else "")
+    fluids = ", ".join(f"{level:g}" for level in FLUID_LEVELS_ML_PER_H)
+    doses = ", ".join(f"{level:g}" for level in NOREPINEPHRINE_LEVELS_MCG_PER_KG_PER_MIN)
+    given = "; from 25 on antibiotics are given" if agent else ""
+    return f"5 x fluid (0 to 4: {fluids} mL/h) + norepinephrine (0 to 4: {doses} mcg/kg/min){given}"
 
 
 class SepsisEnv(ConfiguredEnv):

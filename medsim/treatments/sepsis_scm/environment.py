@@ -72,6 +72,7 @@ def sepsis_scm_task(**options: Any) -> TabularTask:
         level_limits=LEVEL_LIMITS,
         panels=PANELS,
         citation=CITATION,
+        action_meaning="4 x antibiotics + 2 x ventilation + vasopressor, each on (1) or off (0) for the step",
         provenance=provenance,
     )
 
