@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from medsim.core.vector import PatientVectorEnv
 from medsim.policies.policy import NamedColumns, Policy, RandomPolicy
+from medsim.treatments.sepsis.circulation import CLEARANCE_AT_SAPS_20_L_PER_MIN, CLEARANCE_EXPONENT
 
 Array = npt.NDArray[Any]
 DOSES: Mapping[str, Any] = {"action": "continuous"}
@@ -192,7 +193,7 @@ class Adaptive(Resuscitation):
         """Return the pressure wanted."""
         weight = self.read(observations, "weight_kg")
         dose = self.read(observations, "norepinephrine_mcg_per_kg_per_min")
-        clearance_l_per_min = 3.0 * (self.read(observations, "saps2") / 20.0) ** -1.096
+        clearance_l_per_min = CLEARANCE_AT_SAPS_20_L_PER_MIN * (self.read(observations, "saps2") / 20.0) ** CLEARANCE_EXPONENT
         concentration = dose * weight / clearance_l_per_min
         oliguria = np.clip(1.0 - self.read(observations, "urine_ml") / (0.5 * weight), 0.0, 1.0)
         extra = self.hypertension_mmhg * self.read(observations, "hypertension") + self.oliguria_mmhg * oliguria
