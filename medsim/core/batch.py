@@ -1,7 +1,8 @@
 """A batch of patients of one model: the arrays, and the kernels that move them."""
 
 import os
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ from medsim.core.model import Model, View, field_count, field_names, flattened
 from medsim.core.records import block_fields, block_offset, out_rows
 from medsim.core.streams import seed_words
 
-__all__ = ["FEWEST_FOR_TILES", "Batch", "PatientBatch"]
+__all__ = ["FEWEST_FOR_TILES", "Batch", "Episodes", "PatientBatch"]
 
 FEWEST_FOR_TILES = 8  # below this many patients the scalar kernel is faster (benchmarks/speed)
 CONNECTED = ("terms", "costs", "measures", "kernels", "_step_arrays")  # what ``_connect`` sets
@@ -111,7 +112,85 @@ class PatientBatch(Protocol):
         """Return to a snapshot of a batch of the same shape."""
 
 
-class Batch:
+class Episodes(ABC):
+    """What every batch does with episodes, whatever moves its patients: key them, begin them, and begin them again when they end.
+
+    A batch adds its arrays, ``_begin``, which begins the next episode of those whose mask is set, and ``_step_kernel``.
+    """
+
+    n: int
+    mode: int
+    threads: int
+    ids: npt.NDArray[np.int64]
+    obs: npt.NDArray[Any]
+    final_obs: npt.NDArray[Any]
+    ends: npt.NDArray[np.bool_]
+    any_ended: bool
+    keep_final_state: bool
+    final_state: npt.NDArray[np.float64] | None
+
+    @abstractmethod
+    def _begin(self, mask: npt.NDArray[np.bool_], clear: bool) -> None: ...
+
+    @abstractmethod
+    def _step_kernel(self) -> None: ...
+
+    @abstractmethod
+    def record(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a copy of a record of all patients, (fields, n)."""
+
+    def seed(
+        self,
+        seeds: int | Sequence[int],
+        slots: Sequence[int] | npt.NDArray[np.int64] | None = None,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Key the random streams, of all patients or of those whose mask is set: one seed for all slots, or one for each.
+
+        Episodes count from zero again.
+        """
+        several = isinstance(seeds, Sequence | np.ndarray)
+        pairs = [seed_words(seed) for seed in seeds] if several else [seed_words(seeds)] * self.n  # type: ignore[union-attr, arg-type]
+        keyed = np.ones(self.n, dtype=np.bool_) if mask is None else mask
+        self.ids[keyed, k.SLOT] = np.asarray(np.arange(self.n) if slots is None else slots)[keyed]
+        self.ids[keyed, k.SEED_LOW] = np.array([low for low, _ in pairs])[keyed]
+        self.ids[keyed, k.SEED_HIGH] = np.array([high for _, high in pairs])[keyed]
+        self.ids[keyed, k.EPISODE] = -1
+
+    def reset(self, mask: npt.NDArray[np.bool_] | None = None) -> None:
+        """Begin the next episode of every patient, or of those whose mask is set."""
+        self._begin(np.ones(self.n, dtype=np.bool_) if mask is None else mask, clear=True)
+        self.any_ended = mask is not None and bool((self.ids[:, k.ENDED] != 0).any())
+
+    def step(self) -> None:
+        """Step every patient with ``self.actions``; results stand in obs, out, ends and, in the same-step mode, final_obs."""
+        waiting = self.ids[:, k.ENDED] != 0 if self.any_ended and self.mode == k.NEXT_STEP else None
+        self._step_kernel()
+        if waiting is not None:
+            self._begin(waiting, clear=True)
+        self.any_ended = bool(self.ends.any())
+        if self.any_ended and self.mode == k.SAME_STEP:
+            ended = self.ends[0] | self.ends[1]
+            self.final_obs[ended] = self.obs[ended]
+            self.final_state = self.record("state") if self.keep_final_state else None
+            self._begin(ended, clear=False)
+
+    @property
+    def threaded(self) -> bool:
+        """Whether threads step it: more than one is asked for, and this process may use them."""
+        return self.threads > 1 and not _forked
+
+    def in_threads(self, kernel: Callable[..., None], *arguments: Any) -> None:
+        """Run a parallel kernel on as many threads as this batch has."""
+        import numba
+
+        before = numba.get_num_threads()
+        numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
+        kernel(*arguments)
+        numba.set_num_threads(before)
+
+
+class Batch(Episodes):
     """The patients of an environment: state, identity, and what the last step reported.
 
     Args:
@@ -159,45 +238,9 @@ class Batch:
         vars(self).update(state)
         self._connect()
 
-    def seed(
-        self,
-        seeds: int | Sequence[int],
-        slots: Sequence[int] | npt.NDArray[np.int64] | None = None,
-        mask: npt.NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Key the random streams, of all patients or of those whose mask is set: one seed for all slots, or one for each.
-
-        Episodes count from zero again.
-        """
-        several = isinstance(seeds, Sequence | np.ndarray)
-        pairs = [seed_words(seed) for seed in seeds] if several else [seed_words(seeds)] * self.n  # type: ignore[union-attr, arg-type]
-        keyed = np.ones(self.n, dtype=np.bool_) if mask is None else mask
-        self.ids[keyed, k.SLOT] = np.asarray(np.arange(self.n) if slots is None else slots)[keyed]
-        self.ids[keyed, k.SEED_LOW] = np.array([low for low, _ in pairs])[keyed]
-        self.ids[keyed, k.SEED_HIGH] = np.array([high for _, high in pairs])[keyed]
-        self.ids[keyed, k.EPISODE] = -1
-
-    def reset(self, mask: npt.NDArray[np.bool_] | None = None) -> None:
-        """Begin the next episode of every patient, or of those whose mask is set."""
-        self._begin(np.ones(self.n, dtype=np.bool_) if mask is None else mask, clear=True)
-        self.any_ended = mask is not None and bool((self.ids[:, k.ENDED] != 0).any())
-
     def _begin(self, mask: npt.NDArray[np.bool_], clear: bool) -> None:
         self.kernels.reset_lanes(0, self.n, mask, clear, self.block, self.ids, self.settings, self.table, self.obs, self.out, self.ends)
         self.any_ended = False
-
-    def step(self) -> None:
-        """Step every patient with ``self.actions``; results stand in obs, out, ends and, in the same-step mode, final_obs."""
-        waiting = self.ids[:, k.ENDED] != 0 if self.any_ended and self.mode == k.NEXT_STEP else None
-        self._step_kernel()
-        if waiting is not None:
-            self._begin(waiting, clear=True)
-        self.any_ended = bool(self.ends.any())
-        if self.any_ended and self.mode == k.SAME_STEP:
-            ended = self.ends[0] | self.ends[1]
-            self.final_obs[ended] = self.obs[ended]
-            self.final_state = self.record("state") if self.keep_final_state else None
-            self._begin(ended, clear=False)
 
     def step_one(self) -> None:
         """Step a batch of one patient that never begins again by itself: ``step`` without the questions."""
@@ -207,13 +250,8 @@ class Batch:
         use, arrays = self.kernels, self._step_arrays
         if self.n < FEWEST_FOR_TILES or not use.compiled:
             use.step_lanes(0, self.n, *arrays)
-        elif self.threads > 1 and not _forked:
-            import numba
-
-            before = numba.get_num_threads()
-            numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
-            use.step_tiles_parallel(0, self.block.shape[0], *arrays)
-            numba.set_num_threads(before)
+        elif self.threaded:
+            self.in_threads(use.step_tiles_parallel, 0, self.block.shape[0], *arrays)
         else:
             use.step_tiles(0, self.block.shape[0], *arrays)
 

@@ -23,7 +23,7 @@ from medsim.core.inlining import is_compiled_once
 from medsim.core.model import Model, View
 from medsim.core.records import source_for
 
-__all__ = ["Kernels", "cache_folder", "cpu_kernels", "jit_enabled", "python_kernels"]
+__all__ = ["Kernels", "cache_file", "cache_folder", "cpu_kernels", "jit_enabled", "python_kernels"]
 
 Compiler = Callable[[types.FunctionType], Any]
 ENTRY_POINTS = ("step_lanes", "step_tiles", "step_tiles_parallel", "reset_lanes")
@@ -165,7 +165,8 @@ def cpu_kernels(model: Model, view: View) -> Kernels:
     binder.note(numba.__version__, sys.version, source_for(model, view))
     binder.note(*(Path(file).read_text(encoding="utf-8") for file in (__file__, cpu_records.__file__, cpu_bits.__file__)))
     rebuilt = {name: binder.rebuild(_function(name)) for name in ENTRY_POINTS}
-    home = _cache_file(model, binder.digest.hexdigest()[:16], source_for(model, view))
+    text = f'"""Kernels of the {model.name} model are cached beside this file; its record functions:"""\n\n{source_for(model, view)}'
+    home = cache_file(model.name, binder.digest.hexdigest()[:16], text)
     entries: dict[str, Any] = {}
     for name, function in rebuilt.items():
         filed = types.FunctionType(function.__code__.replace(co_filename=str(home)), function.__globals__, name, function.__defaults__)
@@ -188,14 +189,14 @@ def _function(name: str) -> types.FunctionType:
     return function
 
 
-def _cache_file(model: Model, digest: str, source: str) -> Path:
-    """Return the file that the kernels are cached under, written whole if it is not there."""
+def cache_file(name: str, digest: str, text: str) -> Path:
+    """Return the file beside which machine code is cached, written whole, with a text for who looks at it, if it is not there."""
     folder = cache_folder() / "kernels"
     folder.mkdir(exist_ok=True)
-    path = folder / f"{model.name}_{digest}.py"
+    path = folder / f"{name}_{digest}.py"
     if not path.exists():
         with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False) as file:
-            file.write(f'"""Kernels of the {model.name} model are cached beside this file; its record functions:"""\n\n{source}')
+            file.write(text)
         os.replace(file.name, path)
     return path
 

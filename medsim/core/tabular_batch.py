@@ -1,14 +1,12 @@
 """A batch of patients whose course is a table: the arrays, and the kernels that move them. Shells use it as they do ``core.batch``."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from medsim.core import batch as core_batch
 from medsim.core import kernels as k
-from medsim.core.streams import seed_words
+from medsim.core.batch import Episodes
 from medsim.core.tabular import TabularModel, TabularView
 from medsim.core.tabular_kernels import ACTION, LANE_COLUMNS, START, STATE, tabular_kernels
 
@@ -18,7 +16,7 @@ Mask = npt.NDArray[np.bool_]
 COPIED = ("lanes", "settings", "seen", "out", "ends")  # with the table of patients, all that a course depends on
 
 
-class TabularBatch:
+class TabularBatch(Episodes):
     """The patients of an environment: state, identity, and what the last step reported.
 
     Args:
@@ -82,52 +80,15 @@ class TabularBatch:
         if table is not self._table:
             self._table, self._named_starts = table, self.model.start_of(table)
 
-    def seed(self, seeds: int | Sequence[int], slots: Sequence[int] | npt.NDArray[np.int64] | None = None,
-             mask: Mask | None = None) -> None:  # fmt: skip
-        """Key the random streams, of all patients or of those whose mask is set: one seed for all slots, or one for each.
-
-        Episodes count from zero again.
-        """
-        several = isinstance(seeds, Sequence | np.ndarray)
-        pairs = [seed_words(seed) for seed in seeds] if several else [seed_words(seeds)] * self.n  # type: ignore[union-attr, arg-type]
-        keyed = np.ones(self.n, dtype=np.bool_) if mask is None else mask
-        self.ids[keyed, k.SLOT] = np.asarray(np.arange(self.n) if slots is None else slots)[keyed]
-        self.ids[keyed, k.SEED_LOW] = np.array([low for low, _ in pairs])[keyed]
-        self.ids[keyed, k.SEED_HIGH] = np.array([high for _, high in pairs])[keyed]
-        self.ids[keyed, k.EPISODE] = -1
-
-    def reset(self, mask: Mask | None = None) -> None:
-        """Begin the next episode of every patient, or of those whose mask is set."""
-        self._begin(np.ones(self.n, dtype=np.bool_) if mask is None else mask, clear=True)
-        self.any_ended = mask is not None and bool((self.ids[:, k.ENDED] != 0).any())
-
     def _begin(self, mask: Mask, clear: bool) -> None:
         self.kernels.begin(mask, clear, self._named_starts, *self._arrays)
         self.any_ended = False
 
-    def step(self) -> None:
-        """Step every patient with ``self.actions``; results stand in obs, out, ends and, in the same-step mode, final_obs."""
-        waiting = self.ids[:, k.ENDED] != 0 if self.any_ended and self.mode == k.NEXT_STEP else None
-        if self.threads > 1 and self.kernels.compiled and not core_batch._forked:
-            self._step_in_threads()
+    def _step_kernel(self) -> None:
+        if self.threaded and self.kernels.compiled:
+            self.in_threads(self.kernels.step_parallel, min(self.threads, self.n), *self._arrays)
         else:
             self.kernels.step(0, self.n, *self._arrays)
-        if waiting is not None:
-            self._begin(waiting, clear=True)
-        self.any_ended = bool(self.ends.any())
-        if self.any_ended and self.mode == k.SAME_STEP:
-            ended = self.ends[0] | self.ends[1]
-            self.final_obs[ended] = self.obs[ended]
-            self.final_state = self.record("state") if self.keep_final_state else None
-            self._begin(ended, clear=False)
-
-    def _step_in_threads(self) -> None:
-        import numba
-
-        before = numba.get_num_threads()
-        numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
-        self.kernels.step_parallel(min(self.threads, self.n), *self._arrays)
-        numba.set_num_threads(before)
 
     def step_one(self) -> None:
         """Step a batch of one patient that never begins again by itself: ``step`` without the questions."""

@@ -6,15 +6,13 @@ cells, the cells, the states' outcomes; ``layout`` says where each begins), ``re
 it what each pair adds.
 """
 
-import os
 import sys
-import tempfile
 import types
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from medsim.core.compile import Binder, cache_folder, jit_enabled
+from medsim.core.compile import Binder, cache_file, jit_enabled
 from medsim.core.kernels import (
     COST,
     ENDED,
@@ -172,22 +170,10 @@ def compiled_together(name: str, *entries: Any, parallel: tuple[Any, ...] = ()) 
     binder = Binder({"prange": numba.prange}, inner)
     binder.note(numba.__version__, sys.version)
     rebuilt = {function.__name__: binder.rebuild(function) for function in (*entries, *parallel)}
-    home = cache_file(name, binder.digest.hexdigest()[:16])
+    home = str(cache_file(name, binder.digest.hexdigest()[:16], f'"""Kernels of {name} are cached beside this file."""\n'))
     made = {}
     for label, function in rebuilt.items():
         filed = types.FunctionType(function.__code__.replace(co_filename=home), function.__globals__, label, function.__defaults__)
         threaded = label in {one.__name__ for one in parallel}
         made[label] = numba.njit(cache=True, error_model="numpy", nogil=True, parallel=threaded)(filed)
     return made
-
-
-def cache_file(name: str, digest: str) -> str:
-    """Return the file beside which machine code is cached, made if it is not there."""
-    folder = cache_folder() / "kernels"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}_{digest}.py"
-    if not path.exists():
-        with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False) as file:
-            file.write(f'"""Kernels of {name} are cached beside this file."""\n')
-        os.replace(file.name, path)
-    return str(path)
