@@ -3,11 +3,14 @@
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium as gym
 
-__all__ = ["ENVIRONMENTS", "EnvironmentCard", "Scores", "card", "make_task", "register_all"]
+__all__ = [
+    "ENVIRONMENTS", "HOSPITALS", "EnvironmentCard", "HospitalCard", "Scores", "card", "hospital_card", "is_hospital", "make_task",
+    "register_all",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,24 @@ class EnvironmentCard:
     def available(self) -> bool:
         """Whether what the environment needs is installed."""
         return not self.needs or importlib.util.find_spec(self.needs) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HospitalCard:
+    """What is known of a hospital's environment without making it."""
+
+    id: str
+    question: str
+    entry_point: str
+    several_agents: bool  # a PettingZoo parallel environment; otherwise one of Gymnasium
+    task: str  # "module:function" that returns the task for options
+    policies: str  # module of its reference policies
+    floor_policy: str
+    protocol_policy: str
+    ceiling_policy: str
+    scores: Scores
+    evaluation: Mapping[str, Any] = field(default_factory=dict)  # options under which policies are evaluated
+    episodes: int = 20  # on how many of the fixed test episodes
 
 
 ENVIRONMENTS = (
@@ -105,27 +126,66 @@ ENVIRONMENTS = (
 )
 
 
+HOSPITALS: tuple[HospitalCard, ...] = ()
+
+
 def register_all() -> None:
-    """Register every environment with Gymnasium."""
+    """Register every environment with Gymnasium, and those of several agents with PettingZoo, as parallel and as turn-taking ones."""
+    import pettingzoo
+
     for one in ENVIRONMENTS:
         gym.register(id=one.id, entry_point=one.entry_point, vector_entry_point=one.vector_entry_point)
+    for hospital in HOSPITALS:
+        if hospital.several_agents:
+            pettingzoo.register("parallel", hospital.id, entry_point=hospital.entry_point)
+            pettingzoo.register("aec", hospital.id, entry_point="medsim.hospital.turns:make_turns", kwargs={"env_id": hospital.id})
+        else:
+            gym.register(id=hospital.id, entry_point=hospital.entry_point)
 
 
 def card(env_id: str) -> EnvironmentCard:
-    """Return the card of an environment.
+    """Return the card of a treatment's environment.
 
     Raises:
         ValueError: there is no environment of that id.
     """
-    for one in ENVIRONMENTS:
+    return card_among(ENVIRONMENTS, env_id)
+
+
+def hospital_card(env_id: str) -> HospitalCard:
+    """Return the card of a hospital's environment.
+
+    Raises:
+        ValueError: there is no environment of that id.
+    """
+    return card_among(HOSPITALS, env_id)
+
+
+def is_hospital(env_id: str) -> bool:
+    """Return whether an id is that of a hospital's environment."""
+    return any(one.id == env_id for one in HOSPITALS)
+
+
+CardOf = TypeVar("CardOf", EnvironmentCard, HospitalCard)
+
+
+def card_among(cards: tuple[CardOf, ...], env_id: str) -> CardOf:
+    """Return the card of that id among several.
+
+    Raises:
+        ValueError: none has that id.
+    """
+    for one in cards:
         if one.id == env_id:
             return one
-    raise ValueError(f"no environment is called {env_id!r}; there are {', '.join(one.id for one in ENVIRONMENTS)}")
+    known = [one.id for one in ENVIRONMENTS] + [one.id for one in HOSPITALS]
+    raise ValueError(f"no environment is called {env_id!r}; there are {', '.join(known)}")
 
 
 def make_task(env_id: str, **options: Any) -> Any:
     """Return the task of an environment with options."""
     import importlib
 
-    module, _, function = card(env_id).task.partition(":")
+    known = hospital_card(env_id) if is_hospital(env_id) else card(env_id)
+    module, _, function = known.task.partition(":")
     return getattr(importlib.import_module(module), function)(**options)

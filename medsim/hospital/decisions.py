@@ -1,0 +1,93 @@
+"""How a SimPy process asks an agent: it yields a request, and goes on with the answer.
+
+    action = yield desk.ask("icu", mask, "transfer")
+
+The environment runs SimPy to the next request (``Desk.run``), and no further: no polling, no threads. Requests of the same moment are
+answered one after the other, in the order in which they were made; each sees what the answers before it have changed.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import simpy
+
+__all__ = ["NOTHING", "Desk", "Request", "checked_action", "legal"]
+
+NOTHING = 0  # action 0 of every agent: it does nothing
+Mask = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A question to an agent.
+
+    Attributes:
+        mask: (actions,), int8: 1 where an action is legal; NOTHING always is. what: the kind of question, for the event log.
+    """
+
+    agent: str
+    mask: Mask
+    what: str
+
+
+def legal(actions: int, allowed: "list[int] | tuple[int, ...]" = ()) -> Mask:
+    """Return the mask of an agent with so many actions, of which these are allowed, and doing nothing."""
+    mask = np.zeros(actions, dtype=np.int8)
+    mask[NOTHING] = 1
+    mask[list(allowed)] = 1
+    return mask
+
+
+class Desk:
+    """Where processes of one hospital leave their requests."""
+
+    def __init__(self, env: simpy.Environment, horizon_h: float) -> None:
+        self.env = env
+        self.pending: deque[tuple[Request, simpy.Event]] = deque()
+        self.over = False
+        self.wake = env.event()
+        end = env.timeout(horizon_h)
+        assert end.callbacks is not None
+        end.callbacks.append(self._finish)
+
+    def _finish(self, event: simpy.Event) -> None:
+        self.over = True
+        self._wake_up()
+
+    def _wake_up(self) -> None:
+        if not self.wake.triggered:
+            self.wake.succeed()
+
+    def ask(self, agent: str, mask: Mask, what: str) -> simpy.Event:
+        """Return the event that happens with the agent's answer, an action that the mask allows."""
+        answer = self.env.event()
+        self.pending.append((Request(agent, mask, what), answer))
+        self._wake_up()
+        return answer
+
+    def run(self) -> Request | None:
+        """Run the model to the next request and return it; None once the horizon is reached."""
+        while not self.pending and not self.over:
+            self.wake = self.env.event()
+            self.env.run(until=self.wake)
+        return None if self.over else self.pending[0][0]
+
+    def answer(self, action: int) -> None:
+        """Answer the request that ``run`` returned."""
+        self.pending.popleft()[1].succeed(action)
+
+
+def checked_action(agent: str, action: Any, actions: int) -> int:
+    """Return an action as a whole number.
+
+    Raises:
+        ValueError: it is none of the agent's actions.
+    """
+    whole = isinstance(action, (int, np.integer)) and not isinstance(action, bool)
+    whole = whole or (isinstance(action, np.ndarray) and action.shape == () and np.issubdtype(action.dtype, np.integer))
+    if not whole or not 0 <= int(action) < actions:
+        raise ValueError(f"the action of agent {agent!r} must be a whole number from 0 to {actions - 1}, not {action!r}")
+    return int(action)

@@ -1,0 +1,121 @@
+"""Evaluation of hospital policies on a fixed list of episodes: the same arrivals, stays and chances for every policy."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medsim.hospital.policy import HospitalPolicy
+from medsim.hospital.shells import HospitalShell
+from medsim.hospital.task import HospitalTask
+from medsim.registry import hospital_card, make_task
+
+__all__ = ["DEFAULT_SEED", "HospitalResult", "evaluate_hospital", "play_episode"]
+
+DEFAULT_SEED = 20260  # the fixed list of episodes: slots 0, 1, ... of this seed
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HospitalResult:
+    """How a policy did, episode by episode; arrays are (n,)."""
+
+    env_id: str
+    policy: str
+    episodes: int
+    seed: int
+    returns: Array  # of the team
+    normalised: Array  # 0 the floor, 1 the ceiling, by the mean returns of the registry
+    terms: dict[str, Array]  # sums over the episode
+    costs: dict[str, Array]
+    metrics: dict[str, Array]
+    decisions: Array
+
+    def record(self) -> dict[str, Any]:
+        """Return the result as plain lists and numbers."""
+        parts = {"terms": self.terms, "costs": self.costs, "metrics": self.metrics}
+        plain = {name: {key: values.tolist() for key, values in part.items()} for name, part in parts.items()}
+        return {"returns": self.returns.tolist(), "normalised": self.normalised.tolist(), "decisions": self.decisions.tolist(), **plain}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """One episode: sums of its terms and costs, its figures at the end, and how many decisions were asked for."""
+
+    terms: dict[str, float]
+    costs: dict[str, float]
+    metrics: dict[str, float]
+    decisions: int
+
+
+def play_episode(task: HospitalTask, policy: HospitalPolicy, *, seed: int, slot: int = 0, shell: HospitalShell | None = None) -> Played:
+    """Play one episode of a task under a policy; a shell that is given is used, and can be asked for its event log afterwards."""
+    shell = shell or HospitalShell(task, None)
+    shell.begin(seed, {"slot": slot})
+    model = shell.present_model()
+    policy.begin(task, shell.key)
+    terms, costs, decisions = dict.fromkeys(task.term_names, 0.0), dict.fromkeys(task.cost_names, 0.0), 0
+    while model.request is not None:
+        agent = model.request.agent
+        low, high = shell.limits[task.roles[agent]]
+        seen = np.clip(np.array(model.observe(agent), dtype=np.float32), low, high)
+        action = policy.act(agent, seen, model.request.mask)
+        ledger, _ = shell.decide({**dict.fromkeys(task.agents, 0), agent: action})
+        decisions += 1
+        for name in terms:
+            terms[name] += ledger.terms[name]
+        for name in costs:
+            costs[name] += ledger.costs[name]
+    return Played(terms=terms, costs=costs, metrics=model.metrics(), decisions=decisions)
+
+
+def evaluate_hospital(
+    env_id: str,
+    policy: HospitalPolicy,
+    *,
+    options: Mapping[str, Any] | None = None,
+    episodes: int | None = None,
+    seed: int = DEFAULT_SEED,
+    progress: Callable[[int], None] | None = None,
+) -> HospitalResult:
+    """Return how a policy does on the first ``episodes`` episodes of the list.
+
+    Args:
+        options: of the environment, over the policy's own, over those that its card evaluates under; episodes: None: as many as the
+            card says; progress: called with 1 after every episode.
+
+    Raises:
+        ValueError: an option is not allowed, or episodes is below 1.
+    """
+    known = hospital_card(env_id)
+    count = known.episodes if episodes is None else episodes
+    if count < 1:
+        raise ValueError(f"episodes must be 1 or more, not {count}")
+    task = make_task(env_id, **{**known.evaluation, **policy.options, **(options or {})})
+    played = []
+    for slot in range(count):
+        played.append(play_episode(task, policy, seed=seed, slot=slot))
+        if progress is not None:
+            progress(1)
+    terms = stacked([one.terms for one in played])
+    returns = np.sum(list(terms.values()), axis=0)
+    return HospitalResult(
+        env_id=env_id,
+        policy=policy.name,
+        episodes=count,
+        seed=seed,
+        returns=returns,
+        normalised=(returns - known.scores.floor) / (known.scores.ceiling - known.scores.floor),
+        terms=terms,
+        costs=stacked([one.costs for one in played]),
+        metrics=stacked([one.metrics for one in played]),
+        decisions=np.array([float(one.decisions) for one in played]),
+    )
+
+
+def stacked(rows: list[dict[str, float]]) -> dict[str, Array]:
+    """Return one array (n,) a name from n rows of the same names."""
+    return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in rows[0]}
