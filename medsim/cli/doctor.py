@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from medsim.cli.verbs import Verb
-from medsim.registry import ENVIRONMENTS, make_task
+from medsim.registry import ENVIRONMENTS, HOSPITALS, is_hospital, make_task
 
 __all__ = ["VERB"]
 
@@ -33,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
     if args.source:
         from medsim.core.records import source_for
 
+        if is_hospital(args.source):
+            raise ValueError(f"{args.source} is a hospital, which has no generated records")
         task = make_task(args.source)
         print(source_for(task.model, task.view))
         return 0
@@ -61,7 +63,16 @@ def examine() -> dict[str, str]:
     findings["gpu"] = gpu()
     for one in ENVIRONMENTS:
         findings[one.id] = try_environment(one.id) if one.available else f"needs {one.needs}: pip install 'medsim[{one.extra}]'"
+    for hospital in HOSPITALS:
+        findings[hospital.id] = try_hospital(hospital.id)
     return findings
+
+
+def try_hospital(env_id: str) -> str:
+    """Return whether a hospital runs, and twice the same on one seed."""
+    from medsim.cli.hospital_facts import same_twice
+
+    return same_twice(env_id)
 
 
 def version_of(package: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from medsim.cli.verbs import Verb
 from medsim.core.model import field_names
-from medsim.registry import ENVIRONMENTS, card, make_task
+from medsim.registry import ENVIRONMENTS, HOSPITALS, card, is_hospital, make_task
 
 __all__ = ["VERB"]
 
@@ -24,11 +24,14 @@ def run(args: argparse.Namespace) -> int:
     """List the environments, or describe one."""
     if args.env is None:
         if args.json:
-            print(json.dumps([dataclasses.asdict(one) for one in ENVIRONMENTS], indent=1))
+            treatments = [dataclasses.asdict(one) for one in ENVIRONMENTS]
+            print(json.dumps([*treatments, *(dataclasses.asdict(one) for one in HOSPITALS)], indent=1))
         else:
             for one in ENVIRONMENTS:
                 missing = "" if one.available else f" (needs: pip install 'medsim[{one.extra}]')"
                 print(f"{one.id:24s} {one.question}{missing}")
+            for hospital in HOSPITALS:
+                print(f"{hospital.id:24s} {hospital.question}")
         return 0
     facts = describe(args.env, args.provenance)
     if args.json:
@@ -55,6 +58,10 @@ def _names(costs: Any) -> tuple[str, ...]:
 
 def describe(env_id: str, with_provenance: bool) -> dict[str, object]:
     """Return what is known of an environment."""
+    if is_hospital(env_id):
+        from medsim.cli.hospital_facts import describe_hospital
+
+        return describe_hospital(env_id, with_provenance)
     task, known = make_task(env_id), card(env_id)
     options = {}
     for field in dataclasses.fields(task.config):

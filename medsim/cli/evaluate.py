@@ -13,7 +13,7 @@ from medsim.evaluation.rollout import DEFAULT_SEED, EvaluationResult, evaluate
 from medsim.evaluation.scoring import ExactScore, exact_score
 from medsim.evaluation.statistics import interquartile_mean, percentile_interval, stratified_bootstrap
 from medsim.policies.policy import Policy
-from medsim.registry import card, make_task
+from medsim.registry import card, is_hospital, make_task
 
 __all__ = ["VERB"]
 
@@ -30,7 +30,11 @@ Where the course of the environment is a table (SepsisSCM, ICUSepsis), the value
 exactly, over all patients, and the result says "exact"; --rollouts plays patients there, too. A policy can be a file of medsim solve:
   medsim evaluate medsim/SepsisSCM-v0 --policy all
   medsim evaluate medsim/ICUSepsis-v0 --policy optimal --gamma 0.99
-  medsim evaluate medsim/SepsisSCM-v0 --policy policy.npz --rollouts --patients 10000"""
+  medsim evaluate medsim/SepsisSCM-v0 --policy policy.npz --rollouts --patients 10000
+
+In a hospital an episode takes a patient's place, with the same arrivals, stays and chances for every policy:
+  medsim evaluate medsim/HospitalFlow-v0 --policy all --episodes 10
+  medsim evaluate medsim/HospitalFlow-v0 --policy runs/hospitalflow-v0-maskable-ppo-seed0"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", action="append", required=True, help="a reference policy's name, a training run's folder, or all; can be repeated"
     )
-    parser.add_argument("--patients", type=int, help="how many of the list (default: as many as the environment's card says)")
+    parser.add_argument(
+        "--patients", "--episodes", dest="patients", type=int, help="how many of the list (default: as many as the environment's card says)"
+    )
     parser.add_argument(
         "--cohort", default="test", help="one of the environment's, such as train, test, shifted, world-3 (default %(default)s)"
     )
@@ -56,6 +62,10 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
     from medsim.policies import reference_policies
 
+    if is_hospital(args.env):
+        from medsim.cli.hospital_results import run_hospital
+
+        return run_hospital(args)
     if args.patients is None:
         args.patients = card(args.env).patients
     if args.patients < 1:

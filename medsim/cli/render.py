@@ -1,4 +1,4 @@
-"""``medsim render``: a picture of one patient's course under a policy."""
+"""``medsim render``: a picture of one patient's course, or of a hospital's bed board, under a policy."""
 
 import argparse
 from pathlib import Path
@@ -9,26 +9,37 @@ from gymnasium.vector import AutoresetMode
 from medsim.cli.verbs import Verb, find_policy, parse_settings
 from medsim.core.vector import PatientVectorEnv
 from medsim.evaluation.rollout import DEFAULT_SEED, rollout
-from medsim.registry import make_task
+from medsim.registry import is_hospital, make_task
 
 __all__ = ["VERB"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.epilog = "example:\n  medsim render medsim/Glucose-v0 --policy basal-bolus --patient adult#001 --out course.png"
+    parser.epilog = (
+        "examples:\n  medsim render medsim/Glucose-v0 --policy basal-bolus --patient adult#001 --out course.png\n"
+        "  medsim render medsim/HospitalFlow-v0 --policy random --hour 30 --out board.png\n"
+        "  medsim render medsim/HospitalFlow-v0 --policy random --hour 24 --out day.gif"
+    )
     parser.add_argument("env", help="an environment's id")
     parser.add_argument("--policy", required=True, help="a reference policy's name or a training run's folder")
     parser.add_argument("--patient", help="a named patient (default: patient --slot of the test list)")
-    parser.add_argument("--slot", type=int, default=0, help="which patient of the list (default 0)")
+    parser.add_argument("--slot", type=int, default=0, help="which patient or episode of the list (default 0)")
+    parser.add_argument("--hour", type=float, help="of hospitals: the bed board at this hour, or up to it in a gif (default 24)")
     parser.add_argument("--cohort", default="test", help="one of the environment's (default %(default)s)")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the list of patients (default %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the environment; can be repeated")
-    parser.add_argument("--out", default="course.png", help="the picture's file: png, pdf or svg (default %(default)s)")
+    parser.add_argument(
+        "--out", default="course.png", help="the picture's file: png, pdf or svg; of hospitals png, gif or txt (default %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw the picture."""
+    if is_hospital(args.env):
+        from medsim.cli.hospital_facts import render_hospital
+
+        return render_hospital(args)
     from medsim.render.trajectory import episode_figure
 
     if args.slot < 0:
@@ -46,4 +57,4 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-VERB = Verb("render", "draw one patient's course under a policy", configure, run)
+VERB = Verb("render", "draw one patient's course, or a hospital's bed board, under a policy", configure, run)

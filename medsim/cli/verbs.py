@@ -4,11 +4,15 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medsim.policies.policy import Policy
+from medsim.registry import is_hospital
 
-__all__ = ["Verb", "contributed_verbs", "find_policy", "parse_settings"]
+if TYPE_CHECKING:
+    from medsim.hospital.policy import HospitalPolicy
+
+__all__ = ["Verb", "contributed_verbs", "find_hospital_policy", "find_policy", "parse_settings"]
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,12 @@ def find_policy(env_id: str, name: str) -> Policy:
     """Return a reference policy by name, a trained one by its run folder, or one by its file (npz, of ``medsim solve``).
 
     Raises:
-        ValueError: there is no such policy.
+        ValueError: there is no such policy, or the environment is a hospital.
     """
     from medsim.policies import reference_policies
+
+    if is_hospital(env_id):
+        raise ValueError(f"{env_id} is a hospital, and this verb is for treatments")
 
     references = reference_policies(env_id)
     if name in references:
@@ -43,13 +50,46 @@ def find_policy(env_id: str, name: str) -> Policy:
         from medsim.policies.table import load_table
 
         return load_table(Path(name), env_id)
-    for point in entry_points(group="medsim.policy_loaders"):
-        policy: Policy | None = point.load()(name)
-        if policy is not None:
-            return policy
+    policy: Policy | None = loaded_policy(env_id, name)
+    if policy is not None:
+        return policy
     raise ValueError(
         f"no policy is called {name!r}; there are {', '.join(references)}, folders of finished training runs, and files of medsim solve"
     )
+
+
+def find_hospital_policy(env_id: str, name: str) -> "HospitalPolicy":
+    """Return a hospital's reference policy by name, or a trained one by its run folder.
+
+    Raises:
+        ValueError: there is no such policy.
+    """
+    from medsim.policies import hospital_policies
+
+    references = hospital_policies(env_id)
+    if name in references:
+        return references[name]()
+    policy: HospitalPolicy | None = loaded_policy(env_id, name)
+    if policy is not None:
+        return policy
+    raise ValueError(f"no policy is called {name!r}; there are {', '.join(references)}, and folders of finished training runs")
+
+
+def loaded_policy(env_id: str, name: str) -> Any:
+    """Return the policy that an installed package finds by that name, or None.
+
+    Raises:
+        ValueError: it was trained on a hospital and the environment is a treatment, or the other way round.
+    """
+    for point in entry_points(group="medsim.policy_loaders"):
+        policy = point.load()(name)
+        if policy is not None:
+            of_hospital = hasattr(policy, "trained_on")
+            if of_hospital != is_hospital(env_id):
+                of, here = ("hospital", "treatment") if of_hospital else ("treatment", "hospital")
+                raise ValueError(f"the policy in {name} is that of a {of}, and {env_id} is a {here}")
+            return policy
+    return None
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:

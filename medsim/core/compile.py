@@ -23,7 +23,7 @@ from medsim.core.inlining import is_compiled_once
 from medsim.core.model import Model, View
 from medsim.core.records import source_for
 
-__all__ = ["Kernels", "cache_file", "cache_folder", "cpu_kernels", "jit_enabled", "python_kernels"]
+__all__ = ["Kernels", "cache_file", "cache_folder", "compiled_together", "cpu_kernels", "jit_enabled", "python_kernels"]
 
 Compiler = Callable[[types.FunctionType], Any]
 ENTRY_POINTS = ("step_lanes", "step_tiles", "step_tiles_parallel", "reset_lanes")
@@ -153,15 +153,10 @@ def cpu_kernels(model: Model, view: View) -> Kernels:
     """Return the kernels for the CPU; each is compiled when it is first called, or loaded from the cache."""
     import numba
 
-    def inner(function: types.FunctionType) -> Any:
-        # without wrappers, which only a caller in Python needs (half the compile time), and without reference counts: no array is made
-        options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy", "_nrt": False}
-        return _for_any_constant(numba.njit(forceinline=not is_compiled_once(function), **options)(function))
-
     from medsim.core import cpu_bits, cpu_records
 
     more = {"prange": numba.prange, **cpu_records.record_intrinsics(model, view), **cpu_bits.BIT_INTRINSICS}
-    binder = Binder(parts_of(model, view, more), inner)
+    binder = Binder(parts_of(model, view, more), inlined)
     binder.note(numba.__version__, sys.version, source_for(model, view))
     binder.note(*(Path(file).read_text(encoding="utf-8") for file in (__file__, cpu_records.__file__, cpu_bits.__file__)))
     rebuilt = {name: binder.rebuild(_function(name)) for name in ENTRY_POINTS}
@@ -173,6 +168,43 @@ def cpu_kernels(model: Model, view: View) -> Kernels:
         compiler = numba.njit(cache=True, error_model="numpy", nogil=True, parallel=name == "step_tiles_parallel")
         entries[name] = _announced(compiler(filed), name, model.name, home)
     return Kernels(**entries, compiled=True)
+
+
+def inlined(function: types.FunctionType) -> Any:
+    """Return a function compiled to be copied into its callers, or, if it is marked so, to be called by them."""
+    import numba
+
+    # without wrappers, which only a caller in Python needs (half the compile time), and without reference counts: no array is made
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy", "_nrt": False}
+    return _for_any_constant(numba.njit(forceinline=not is_compiled_once(function), **options)(function))
+
+
+def compiled_together(name: str, *entries: Any, parallel: tuple[Any, ...] = (), copied: bool = False) -> dict[str, Any]:
+    """Return functions compiled, with what they call, and kept in a cache whose name is a hash of all their code.
+
+    With ``copied``, what they call is copied into them, as in the kernels of a ``Model``: records of many arrays are then no arguments.
+    Such functions make no arrays but views.
+    """
+    import numba
+
+    from medsim.core import cpu_bits
+
+    def called(function: types.FunctionType) -> Any:
+        return numba.njit(error_model="numpy", nogil=True)(function)
+
+    binder = Binder({"prange": numba.prange, **(cpu_bits.BIT_INTRINSICS if copied else {})}, inlined if copied else called)
+    binder.note(numba.__version__, sys.version)
+    if copied:
+        binder.note(*(Path(file).read_text(encoding="utf-8") for file in (__file__, cpu_bits.__file__)))
+    rebuilt = {function.__name__: binder.rebuild(function) for function in (*entries, *parallel)}
+    home = str(cache_file(name, binder.digest.hexdigest()[:16], f'"""Kernels of {name} are cached beside this file."""\n'))
+    made = {}
+    for label, function in rebuilt.items():
+        filed = types.FunctionType(function.__code__.replace(co_filename=home), function.__globals__, label, function.__defaults__)
+        threaded = label in {one.__name__ for one in parallel}
+        options = {"_nrt": False} if copied else {}  # what is copied in counts no references, so nor may the function around it
+        made[label] = numba.njit(cache=True, error_model="numpy", nogil=True, parallel=threaded, **options)(filed)
+    return made
 
 
 def _for_any_constant(dispatcher: Any) -> Any:

@@ -6,13 +6,11 @@ cells, the cells, the states' outcomes; ``layout`` says where each begins), ``re
 it what each pair adds.
 """
 
-import sys
-import types
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from medsim.core.compile import Binder, cache_file, jit_enabled
+from medsim.core.compile import compiled_together, jit_enabled
 from medsim.core.kernels import (
     COST,
     ENDED,
@@ -158,22 +156,3 @@ def kernels_of(compiled: bool) -> TabularKernels:
 def tabular_kernels() -> TabularKernels:
     """Return the kernels for this process: compiled, or plain Python with ``MEDSIM_JIT=0``."""
     return kernels_of(jit_enabled())
-
-
-def compiled_together(name: str, *entries: Any, parallel: tuple[Any, ...] = ()) -> dict[str, Any]:
-    """Return functions compiled, with what they call, and kept in a cache whose name is a hash of all their code."""
-    import numba
-
-    def inner(function: types.FunctionType) -> Any:
-        return numba.njit(error_model="numpy", nogil=True)(function)
-
-    binder = Binder({"prange": numba.prange}, inner)
-    binder.note(numba.__version__, sys.version)
-    rebuilt = {function.__name__: binder.rebuild(function) for function in (*entries, *parallel)}
-    home = str(cache_file(name, binder.digest.hexdigest()[:16], f'"""Kernels of {name} are cached beside this file."""\n'))
-    made = {}
-    for label, function in rebuilt.items():
-        filed = types.FunctionType(function.__code__.replace(co_filename=home), function.__globals__, label, function.__defaults__)
-        threaded = label in {one.__name__ for one in parallel}
-        made[label] = numba.njit(cache=True, error_model="numpy", nogil=True, parallel=threaded)(filed)
-    return made

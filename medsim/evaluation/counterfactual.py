@@ -20,7 +20,8 @@ from medsim.core.compile import jit_enabled
 from medsim.core.portable import exp, log
 from medsim.core.streams import Key, seed_words, uniform, words
 from medsim.core.tabular import TabularTask
-from medsim.core.tabular_kernels import STATE, compiled_together
+from medsim.core.compile import compiled_together
+from medsim.core.tabular_kernels import STATE
 from medsim.core.vector import PatientVectorEnv
 from medsim.evaluation.scoring import table_of
 from medsim.policies.policy import Policy

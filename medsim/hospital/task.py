@@ -46,9 +46,12 @@ class DecisionModel(Protocol):
     """One episode of a hospital, from its start to the horizon. Whatever moves it (SimPy, arrays), shells use only this."""
 
     request: Request | None  # the question that waits for an answer; None: the episode is over
-    time_h: float
     log: EventLog
     outcome: str  # what ended the episode, once it is over
+
+    @property
+    def time_h(self) -> float:
+        """Hours since the episode's start."""
 
     def run(self) -> None:
         """Run to the next request, or to the end; sets ``request``."""

@@ -17,19 +17,22 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
-__all__ = ["ACUITY_COLOURS", "NOTICE", "board_picture", "clock", "occupancy"]
+__all__ = ["ACUITY_COLOURS", "NOTICE", "board_picture", "board_text", "clock", "occupancy"]
 
 NOTICE = "research simulation, not medical advice"
 ACUITY_COLOURS = {  # chosen: lightness rises as urgency falls, so that the order survives colour blindness and grey print
     1: "#8a1c5c",
-    2: "#d55e00",  # with 4: two colours of Okabe and Ito's palette for all kinds of colour vision
-    3: "#f2b632",
-    4: "#8ecbf0",
+    2: "#d55e00",
+    3: "#e8a020",
+    4: "#9dd3f5",
     5: "#dcefd6",
     0: "#b4bac2",  # not known
 }
-FLAGS = ("", "boarding", "late")
-PAPER, PANEL, EDGE, INK, FAINT, LATE, CLOSED = "#f1f3f5", "#ffffff", "#c3c9d0", "#1d2530", "#5c6773", "#e3001b", "#d9dde2"
+FLAGS = {"": "", "boarding": "+", "late": "!"}  # and their signs in text
+MOST_SIGNS = 40  # chosen: 80 columns
+PAPER, PANEL, EDGE, INK, FAINT, LATE = "#f1f3f5", "#ffffff", "#c3c9d0", "#1d2530", "#5c6773", "#e3001b"
+CLOSED, CROSS = "#d9dde2", "#aab1b9"
+GROUNDS = (*ACUITY_COLOURS.values(), PAPER, PANEL, EDGE, FAINT, LATE, CLOSED)  # what something is drawn on, or fills an area
 QUEUE_REST = 3  # chosen: cells given up to "+9,990" where a queue does not fit
 
 
@@ -67,6 +70,45 @@ def occupancy(place: Place) -> tuple[int, int, int]:
     return sum(bed is not None for bed in place.beds), opened, beds - opened
 
 
+def board_text(board: Board) -> str:
+    """Return a board in a few lines of text: one digit for each bed, its acuity, with + for boarding and ! for late, . empty, x closed.
+
+    More than ``MOST_SIGNS`` beds or waiting are counted by sign, as in "2:17 3:40 .:5"; ? stands for an acuity that is not known.
+
+    Raises:
+        ValueError: somebody's acuity is not 0 to 5, or a flag is none of "", "boarding", "late".
+    """
+    name = max((len(place.name) for place in board.places), default=0)
+    rows = [f"{clock(board.time_h)} ({NOTICE})", *(text_of(place, name) for place in board.places)]
+    return "\n".join([*rows, *board.lines, *([] if board.places else ["no places"])])
+
+
+def text_of(place: Place, width: int) -> str:
+    """Return a place as a line of text, its name padded to a width."""
+    taken, opened, closed = occupancy(place)
+    beds = [sign_of(bed, number >= opened) for number, bed in enumerate(place.beds)]
+    numbers = f"{taken}/{opened}" + (f" ({closed} closed)" if closed else "")
+    late = sum(one.flag == "late" for one in place.queue)
+    queue = f"waiting {len(place.queue)}" + (f" ({late} late)" if late else "")
+    parts = [f"{place.name:{width}}  {numbers}", f"[{signs(beds)}]", queue, signs([sign_of(one, False) for one in place.queue]), place.note]
+    return "  ".join(part for part in parts if part)
+
+
+def sign_of(occupant: Occupant | None, closed: bool) -> str:
+    """Return the sign of a bed or of somebody who waits."""
+    if occupant is None:
+        return "x" if closed else "."
+    colour_of(occupant)  # refuses what it does not know
+    return f"{occupant.acuity or '?'}{FLAGS[occupant.flag]}"
+
+
+def signs(each: list[str]) -> str:
+    """Return signs one by one, or how often each occurs."""
+    if len(each) <= MOST_SIGNS:
+        return " ".join(each)
+    return " ".join(f"{sign}:{each.count(sign)}" for sign in sorted(set(each)))
+
+
 @lru_cache(maxsize=32)
 def font_of(size: int, bold: bool = False) -> "FreeTypeFont":
     """Return a font that comes with matplotlib."""
@@ -91,9 +133,14 @@ def fitted(text: str, font: "FreeTypeFont", width: float) -> str:
 def write(
     draw: "ImageDraw", at: tuple[float, float], text: str, size: int, colour: str, width: float, *, anchor: str = "la", bold: bool = False
 ) -> float:
-    """Write what fits of a text, and return its width; the anchor is Pillow's: left, middle or right, then ascender or middle."""
-    font = font_of(size, bold)
-    text = fitted(" ".join(text.split()), font, width)
+    """Write a text, in letters down to three quarters of the size if it does not fit, cut at the end if it still does not.
+
+    The anchor is Pillow's: left, middle or right, then ascender or middle. Returns the width in px.
+    """
+    text = " ".join(text.split())
+    fonts = [font_of(one, bold) for one in range(size, size * 3 // 4 - 1, -1)]
+    font = next((one for one in fonts if one.getlength(text) <= width), fonts[-1])
+    text = fitted(text, font, width)
     draw.text(at, text, fill=colour, font=font, anchor=anchor)
     return float(font.getlength(text))
 
@@ -104,7 +151,7 @@ def draw_title(draw: "ImageDraw", layout: Layout, board: Board) -> None:
     waiting = sum(len(place.queue) for place in board.places)
     right, half = layout.width - MARGIN, layout.width // 2 - MARGIN
     write(draw, (MARGIN, MARGIN - 2), clock(board.time_h), 28, INK, half, bold=True)
-    total = f"{counts[0]:,} in {counts[1]:,} open beds, {waiting:,} waiting"
+    total = f"{counts[0]:,} in beds, {counts[1]:,} open, {waiting:,} waiting"
     write(draw, (right, MARGIN), total, 15, INK, half, anchor="ra", bold=True)
     write(draw, (right, MARGIN + 22), NOTICE, 12, FAINT, half, anchor="ra")
 
@@ -113,13 +160,12 @@ def draw_place(draw: "ImageDraw", layout: Layout, place: Place, panel: Panel) ->
     """Draw one place: its name and numbers, its beds, who waits for it."""
     box = (panel.left, panel.top, panel.left + panel.width - 1, panel.top + panel.height - 1)
     draw.rounded_rectangle(box, radius=6, fill=PANEL, outline=EDGE)
-    left, top, right = panel.left + PAD, panel.top + PAD - 2, panel.left + panel.width - PAD
+    left, top = panel.left + PAD, panel.top + PAD - 2
     taken, opened, closed = occupancy(place)
-    numbers = f"{taken} of {opened}" if place.beds else "no beds"
-    used = write(draw, (right, top), numbers, 15, LATE if taken > opened else INK, panel.inner, anchor="ra")
-    write(draw, (left, top), place.name, 15, INK, panel.inner - used - 8, bold=True)
-    notes = ", ".join(part for part in (place.note, f"{closed} closed" if closed else "") if part)
-    write(draw, (left, top + 21), notes, 12, FAINT, panel.inner)
+    numbers = f"{taken:,} of {opened:,} in use" if place.beds else "no beds"
+    write(draw, (left, top), place.name, 15, INK, panel.inner, bold=True)
+    write(draw, (left, top + 21), f"{numbers}, {closed:,} closed" if closed else numbers, 13, LATE if taken > opened else INK, panel.inner)
+    write(draw, (left, top + 40), place.note, 12, FAINT, panel.inner)
     cell = layout.cell
     for number, occupant in enumerate(place.beds):
         x, y = panel.bed(number, cell)
@@ -132,8 +178,8 @@ def draw_bed(draw: "ImageDraw", box: tuple[int, int, int, int], occupant: Occupa
     x0, y0, x1, y1 = box
     if closed:
         draw.rectangle(box, fill=CLOSED, outline=EDGE)
-        draw.line((x0, y1, x1, y0), fill="#aab1b9")
-        draw.line((x0, y0, x1, y1), fill="#aab1b9")
+        draw.line((x0, y1, x1, y0), fill=CROSS)
+        draw.line((x0, y0, x1, y1), fill=CROSS)
     elif occupant is None:
         draw.rectangle(box, fill=PANEL, outline=EDGE)
     if occupant is not None:
@@ -147,8 +193,8 @@ def draw_occupant(draw: "ImageDraw", box: tuple[int, int, int, int], occupant: O
     fill = colour_of(occupant)
     draw.rectangle(box, fill=fill, outline=darker(fill))
     if occupant.flag == "late":
-        draw.rectangle(box, outline=LATE, width=3 if y1 - y0 >= 24 else 2)
         rim = 3 if y1 - y0 >= 24 else 2
+        draw.rectangle(box, outline=LATE, width=rim)
         draw.rectangle((x0 + rim, y0 + rim, x1 - rim, y1 - rim), outline=PANEL)
     if occupant.flag == "boarding":
         side = max(7, round(0.42 * (y1 - y0)))
@@ -156,8 +202,7 @@ def draw_occupant(draw: "ImageDraw", box: tuple[int, int, int, int], occupant: O
         draw.polygon([(x1 - side, y0), (x1, y0), (x1, y0 + side)], fill=INK)
     if text and letters:
         room = x1 - x0 - (8 if occupant.flag == "late" else 4)
-        size = letters if font_of(letters).getlength(text) <= room else max(9, letters - 3)
-        write(draw, ((x0 + x1 + 1) / 2, (y0 + y1 + 1) / 2 + 0.5), text, size, ink_on(fill), room, anchor="mm")
+        write(draw, ((x0 + x1 + 1) / 2, (y0 + y1 + 1) / 2 + 0.5), text, letters, ink_on(fill), room, anchor="mm")
 
 
 def draw_queue(draw: "ImageDraw", place: Place, panel: Panel) -> None:
@@ -178,25 +223,25 @@ def draw_queue(draw: "ImageDraw", place: Place, panel: Panel) -> None:
 
 def draw_lines(draw: "ImageDraw", layout: Layout, lines: tuple[str, ...]) -> None:
     """Write the board's lines one after the other, as many as fit, and how many more there are."""
-    rows, room = flowed(lines, layout.width - 2 * MARGIN)
-    for number, row in enumerate(rows):
-        write(draw, (MARGIN, layout.lines_top + number * LINE), row, 13, INK, room)
+    font, room = font_of(13), layout.width - 2 * MARGIN
+    for number, row in enumerate(flowed([" ".join(line.split()) for line in lines], font, room)):
+        draw.text((MARGIN, layout.lines_top + number * LINE), row, fill=INK, font=font)
 
 
-def flowed(lines: tuple[str, ...], room: float) -> tuple[list[str], float]:
+def flowed(lines: list[str], font: "FreeTypeFont", room: float) -> list[str]:
     """Return the rows that lines make side by side; what does not fit is counted at the end."""
     rows: list[str] = []
     for number, line in enumerate(lines):
         longer = f"{rows[-1]}  ·  {line}" if rows else line
-        if rows and font_of(13).getlength(longer) <= room - 90:
+        if rows and font.getlength(longer) <= room:
             rows[-1] = longer
         elif len(rows) < LINES:
-            rows.append(line)
+            rows.append(fitted(line, font, room))
         else:
             rest = f"  ·  {len(lines) - number} more"
-            rows[-1] = fitted(rows[-1], font_of(13), room - font_of(13).getlength(rest)) + rest
+            rows[-1] = fitted(rows[-1], font, room - font.getlength(rest)) + rest
             break
-    return rows, room
+    return rows
 
 
 def draw_legend(draw: "ImageDraw", layout: Layout) -> None:

@@ -12,9 +12,9 @@ __all__ = ["Cell", "Layout", "Panel", "layout_of"]
 MARGIN, GAP, PAD = 16, 12, 10  # around the board, between panels, within a panel
 TITLE, LINE, LINES = 58, 19, 3  # height of the title; of a line of text; so many lines are kept free
 LEGEND, LEGEND_LINES = 26, 2
-PANEL_HEAD, QUEUE_HEAD = 44, 20
+PANEL_HEAD, QUEUE_HEAD = 62, 20
 QUEUE_CELL, QUEUE_GAP, QUEUE_ROWS = 17, 3, 2
-NARROWEST_PANEL = 164  # chosen: a name and "12 of 14" side by side
+NARROWEST_PANEL = 180  # chosen: room for "Emergency department" and for "10,000 waiting, 3,000 late"
 BLOCK = 16  # chosen: video encoders want sides that are multiples of 16
 SCREENS = ((720, 560), (960, 720), (1200, 880))  # chosen: width, and the height up to which cells may grow
 
@@ -96,8 +96,7 @@ def layout_of(beds: tuple[int, ...]) -> Layout:
             return found
     if found is not None:
         return found
-    last = min((one for one in layouts(beds, SCREENS[-1][0]) if one.cell == CELLS[-1]), key=lambda one: one.height)
-    return last
+    return next(one for one in layouts(beds, SCREENS[-1][0]) if one.cell == CELLS[-1])
 
 
 def layouts(beds: tuple[int, ...], width: int) -> Iterator[Layout]:
@@ -119,7 +118,7 @@ def arranged(beds: tuple[int, ...], width: int, cell: Cell, per_band: int) -> La
         panels += band
         top += band[0].height + GAP
     top += 0 if beds else 3 * LINE
-    legend_top = top + LINES * LINE + GAP // 2
+    legend_top = top + LINES * LINE + GAP
     bottom = legend_top + LEGEND_LINES * LEGEND + MARGIN - GAP // 2
     return Layout(width, -(-bottom // BLOCK) * BLOCK, cell, tuple(panels), top, legend_top)
 
@@ -129,7 +128,7 @@ def band_of(beds: Sequence[int], top: int, width: int, cell: Cell) -> list[Panel
     room = width - 2 * MARGIN - GAP * (len(beds) - 1)
     if room < NARROWEST_PANEL * len(beds):
         return None
-    rows = next(rows for rows in range(1, max(1, *beds, 1) + 1) if sum(panel_width(count, rows, cell) for count in beds) <= room)
+    rows = next(rows for rows in range(1, max(1, *beds) + 1) if sum(panel_width(count, rows, cell) for count in beds) <= room)
     widths = [panel_width(count, rows, cell) for count in beds]
     spare = room - sum(widths)
     height = 2 * PAD + PANEL_HEAD + rows * (cell.height + cell.gap) + QUEUE_HEAD + QUEUE_ROWS * (QUEUE_CELL + QUEUE_GAP)

@@ -53,6 +53,7 @@ class Unit:
         waiting_places: how many from outside may wait; more are turned away. None: any number.
         blocks: a patient who has to wait for the next unit keeps the bed (boarding); otherwise they wait elsewhere.
         patience_h: mean of the exponential time after which one leaves the queue unseen, by triage (5), or none: nobody leaves.
+        reserved_beds: how many free beds a triage category must leave free (5): trunk reservation, or none.
         crowding_from, crowding: above this share of beds taken, stays shorten by e**(-crowding * (share - crowding_from)).
         start_share: share of beds that are taken at the start, by patients in the middle of their stays.
     """
@@ -70,6 +71,7 @@ class Unit:
     blocks: bool = False
     patience_h: tuple[float, ...] = ()
     accumulation: tuple[float, ...] = (16.0, 8.0, 4.0, 2.0, 1.0)  # chosen: each category twice as urgent as the next
+    reserved_beds: tuple[int, ...] = ()
     crowding_from: float = 1.0
     crowding: float = 0.0
     start_share: float = 0.0
@@ -89,6 +91,9 @@ class Unit:
         for mean in self.patience_h:
             number(f"patience_h {what}", mean, 1e-9, math.inf)
         length(f"accumulation {what}", self.accumulation, (ACUITIES,))
+        length(f"reserved_beds {what}", self.reserved_beds, (0, ACUITIES))
+        for count in self.reserved_beds:
+            whole(f"reserved_beds {what}", count, 0, 100_000)
         if self.waiting_places is not None:
             whole(f"waiting_places {what}", self.waiting_places, 0, 10**9)
         number(f"patients_per_nurse {what}", self.patients_per_nurse, 0.0, 1000.0)

@@ -163,8 +163,8 @@ class TwoHospitals:
         gain[:-1, :-1] = relative[:-1, 1:] - relative[1:, :-1]
         return gain
 
-    def _generator(self, chosen: Array) -> Any:
-        """Return the generator of the numbers in both hospitals, a sparse matrix over (limit + 1)² states."""
+    def _balance(self, chosen: Array) -> Any:
+        """Return the sparse generator of the numbers in both hospitals, over (limit + 1)² states, with -1 in the empty state's column."""
         from scipy import sparse
 
         side = self.limit + 1
@@ -177,28 +177,30 @@ class TwoHospitals:
             (n0 > 0, -side, self.service_rates[0] * np.minimum(n0, self.beds[0])),
             (n1 > 0, -1, self.service_rates[1] * np.minimum(n1, self.beds[1])),
         )
-        rows = np.concatenate([at[possible] for possible, _, _ in moves])
-        columns = np.concatenate([at[possible] + jump for possible, jump, _ in moves])
-        rates = np.concatenate([rate[possible] for possible, _, rate in moves])
-        jumps = sparse.coo_matrix((rates, (rows, columns)), shape=(at.size, at.size)).tocsc()
-        return jumps - sparse.diags(np.asarray(jumps.sum(axis=1)).ravel(), format="csc")
+        leaving = sum(np.where(possible, rate, 0.0) for possible, _, rate in moves)
+        rows = np.concatenate([at, *(at[possible] for possible, _, _ in moves)])
+        columns = np.concatenate([at, *(at[possible] + jump for possible, jump, _ in moves)])
+        rates = np.concatenate([-leaving, *(rate[possible] for possible, _, rate in moves)])
+        rates[columns == 0] = 0.0
+        entries = (np.append(rates, np.full(at.size, -1.0)), (np.append(rows, at), np.append(columns, np.zeros_like(at))))
+        return sparse.coo_matrix(entries, shape=(at.size, at.size)).tocsc()
 
     def _solve(self, chosen: Array) -> tuple[RoutingValue, Array]:
         """Return a policy's value and its relative cost of each state, from one factorisation of the generator."""
         from scipy.sparse.linalg import splu
 
         side = self.limit + 1
-        generator = self._generator(chosen)
-        factors = splu(generator[1:, 1:].tocsc())  # all states lead to the empty one, which is left out
-        p = np.append(1.0, factors.solve(-generator[[0], 1:].toarray().ravel(), trans="T"))
-        p = np.maximum(p, 0.0)  # rounding can leave -1e-60 in states that are never visited
-        p = p / p.sum()
-        grid = p.reshape(side, side)
         counts = np.arange(side)
+        total = (counts[:, None] + counts[None, :]).ravel().astype(np.float64)
+        # Q h - g 1 = -cost with h = 0 in the empty state, whose column therefore holds -1 and whose unknown is g. The transpose of this
+        # system is p Q = 0 with p summing to 1. Neither divides by the probability of a state, which may be as small as 1e-60.
+        factors = splu(self._balance(chosen))
+        relative = factors.solve(-total)
+        relative[0] = 0.0
+        p = np.maximum(factors.solve(-np.eye(1, side * side).ravel(), trans="T"), 0.0)
+        grid = (p / p.sum()).reshape(side, side)
         numbers = (float(grid.sum(axis=1) @ counts), float(grid.sum(axis=0) @ counts))
         mean = numbers[0] + numbers[1]
-        total = (counts[:, None] + counts[None, :]).ravel()
-        relative = np.append(0.0, factors.solve(mean - total[1:].astype(np.float64)))
         value = RoutingValue(
             mean_number=mean,
             mean_numbers=numbers,

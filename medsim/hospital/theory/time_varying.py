@@ -17,7 +17,7 @@ __all__ = ["PoissonCensus", "SinusoidalCensus", "mean_census_profile", "mg_infin
 
 Array = npt.NDArray[np.float64]
 
-NODES = 16  # chosen: Gauss-Legendre points in each bin; exponential and lognormal stays of a bin's length come out to 1e-9
+NODES = 16  # chosen: Gauss-Legendre points in each bin; exponential stays of five bins come out to 1e-9
 LONGEST_STAY_PERIODS = 400  # chosen: more than a year of days; what survives beyond is spread evenly over the period
 
 

@@ -1,0 +1,131 @@
+"""``medsim envs`` and ``medsim render`` for hospitals: what an environment is, and a picture of its bed board."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medsim.cli.verbs import find_hospital_policy, parse_settings
+from medsim.hospital.policy import HospitalPolicy
+from medsim.hospital.shells import FORBIDDEN, HospitalShell
+from medsim.hospital.task import HospitalTask
+from medsim.registry import hospital_card, make_task
+
+__all__ = ["describe_hospital", "render_hospital", "same_twice"]
+
+MOVING = (".gif", ".webp", ".apng")  # a png holds a single board
+FEW = 100  # chosen: so many decisions are compared by the doctor, in a second or so
+
+
+def describe_hospital(env_id: str, with_provenance: bool) -> dict[str, object]:
+    """Return what is known of a hospital's environment."""
+    task, known = make_task(env_id), hospital_card(env_id)
+    facts: dict[str, object] = {
+        "id": known.id,
+        "question": known.question,
+        "interface": "PettingZoo: parallel and AEC" if known.several_agents else "Gymnasium",
+        "agents": {role: ", ".join(agent for agent, its in task.roles.items() if its == role) for role in task.actions},
+        "actions": {role: ", ".join(names) for role, names in task.actions.items()},
+        "observations": {role: ", ".join(task.names_seen(role)) for role in task.actions},
+        "horizon": f"{task.horizon_h:g} h, {'its own end' if task.ends_by_itself else 'then watching stops'}",
+        "options": {field.name: allowed_text(field) for field in dataclasses.fields(task.config)} if task.config is not None else {},
+        "reward terms": ", ".join(task.term_names),
+        "costs": ", ".join((*task.cost_names, FORBIDDEN)),
+        "episodes": known.episodes,
+        "scores": {
+            **dataclasses.asdict(known.scores),
+            "policies": {"floor": known.floor_policy, "protocol": known.protocol_policy, "ceiling": known.ceiling_policy},
+        },
+        "citation": task.citation,
+    }
+    if with_provenance:
+        facts["provenance"] = [dataclasses.asdict(row) for row in task.provenance()]
+    return facts
+
+
+def allowed_text(field: Any) -> str:
+    """Return what an option allows, its default and what it is for."""
+    rule = field.metadata
+    if "allowed" in rule:
+        allowed = " | ".join(map(str, rule["allowed"]))
+    elif "range" in rule:
+        allowed = "{:g} to {:g}".format(*rule["range"])
+    else:
+        allowed = str(field.type)
+    return f"{allowed}  (default {field.default})  {rule.get('doc', '')}".rstrip()
+
+
+# Pictures
+
+
+def render_hospital(args: argparse.Namespace) -> int:
+    """Draw the bed board at an hour, or, as a film, every quarter of an hour up to it.
+
+    Raises:
+        ValueError: there is no such policy or option, an argument is for treatments alone, the slot is negative, or the hour is not one of
+            the episode.
+    """
+    if args.slot < 0:
+        raise ValueError(f"--slot must be 0 or more, not {args.slot}")
+    for name, default in (("cohort", "test"), ("patient", None)):
+        if getattr(args, name) != default:
+            raise ValueError(f"--{name} is for treatments, and {args.env} is a hospital")
+    policy = find_hospital_policy(args.env, args.policy)
+    task = make_task(args.env, **{**policy.options, **parse_settings(args.set)})
+    hours = min(24.0, task.horizon_h) if args.hour is None else args.hour
+    if not 0.0 <= hours <= task.horizon_h:
+        raise ValueError(f"--hour must be 0 to {task.horizon_h:g}, not {hours:g}")
+    draw(task, policy, hours, args)
+    print(f"wrote {args.out}: {policy.name}, hour {hours:g} of {task.horizon_h:g}, episode {args.slot} of seed {args.seed}")
+    return 0
+
+
+def draw(task: HospitalTask, policy: HospitalPolicy, hours: float, args: argparse.Namespace) -> None:
+    """Write a film, a picture or a text, as the file's name says."""
+    from medsim.render.bed_animation import boards_of_episode, film_of_episode
+    from medsim.render.bed_board import board_picture, board_text
+
+    target = Path(args.out)
+    if target.suffix.lower() in MOVING:
+        film_of_episode(task, policy, seed=args.seed, slot=args.slot, hours=hours, path=target)
+        return
+    # the last board up to the hour: one of an episode that ended sooner is that of its end
+    *_, board = boards_of_episode(task, policy, seed=args.seed, slot=args.slot, hours=hours, every_min=max(60.0 * hours, 1.0))
+    if target.suffix.lower() == ".txt":
+        target.write_text(board_text(board) + "\n", encoding="utf-8")
+        return
+    from PIL import Image
+
+    Image.fromarray(board_picture(board)).save(target)
+
+
+# Doctor
+
+
+def same_twice(env_id: str) -> str:
+    """Return whether two runs of a hospital on one seed, a random policy acting, are the same to the bit for a while."""
+    first, second = (course(env_id) for _ in range(2))
+    if first != second:
+        return f"WRONG: two runs on one seed differ: {first[-1]} {second[-1]}"
+    return f"works; two runs on one seed are the same to the bit for {len(first)} decisions"
+
+
+def course(env_id: str) -> list[tuple[float, float, list[float]]]:
+    """Return time, reward and what the asked agent sees for the first decisions of an episode."""
+    from medsim.hospital.policy import RandomHospitalPolicy
+
+    task = make_task(env_id)
+    shell, policy = HospitalShell(task, None), RandomHospitalPolicy()
+    shell.begin(1, None)
+    policy.begin(task, shell.key)
+    model = shell.present_model()
+    seen: list[tuple[float, float, list[float]]] = []
+    while model.request is not None and len(seen) < FEW:
+        agent = model.request.agent
+        observation = np.array(model.observe(agent), dtype=np.float32)
+        action = policy.act(agent, observation, model.request.mask)
+        ledger, _ = shell.decide({**dict.fromkeys(task.agents, 0), agent: action})
+        seen.append((model.time_h, sum(ledger.terms.values()), observation.tolist()))
+    return seen

@@ -1,0 +1,277 @@
+"""Training in hospitals: one policy for all roles or one for each, run folders that stop and go on, and what the command says."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+pytest.importorskip("stable_baselines3")
+pytest.importorskip("sb3_contrib")
+import torch
+
+import medsim.cli.doctor
+import medsim.cli.environments
+from medsim import registry
+from medsim.cli.main import main
+from medsim.hospital.evaluation import evaluate_hospital
+from medsim_agents import load_policy, plan_training, train
+from medsim_agents.algorithms import ALGORITHMS
+from medsim_agents.checkpoint import read_checkpoint
+from medsim_agents.construction import load_model
+from medsim_agents.hyperparameters import TRAINING, load_hyperparameters
+from medsim_agents.learning import TrainingInterrupted
+from medsim_agents.run_folder import read_curve, read_run
+from medsim_agents.training import VALIDATION_SEED
+from tests import toy_hospital
+
+ENV = "medsim/Toy-v0"
+QUICK = {"n_envs": 4, "validation_patients": 4, "curve_points": 3, "net_arch": [16, 16]}
+PPO = {"steps": 768, "n_steps": 32, "batch_size": 64, "n_epochs": 2, **QUICK}  # six rollouts
+BY_ROLE = {**PPO, "steps": 384, "n_steps": 16, "sharing": "role", "rounds": 3}
+LEARNING = {"n_envs": 8, "n_steps": 64, "batch_size": 64, "n_epochs": 8, "learning_rate": 3e-3, "curve_points": 1}
+
+
+class Broken(RuntimeError):
+    """What breaks a training in these tests."""
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
+    """The toy is one of the hospitals there are."""
+    there_are = (*registry.HOSPITALS, toy_hospital.CARD)
+    for module in (registry, medsim.cli.environments, medsim.cli.doctor):
+        monkeypatch.setattr(module, "HOSPITALS", there_are)
+
+
+def quick(name, **changes):
+    small = dict(PPO)
+    if name == "a2c":
+        small = {"steps": 320, "n_steps": 8, **QUICK}
+    elif name == "recurrent-ppo":
+        small |= {"lstm_hidden_size": 8}
+    elif name in ("dqn", "qrdqn"):
+        small = {"steps": 400, "learning_starts": 100, "batch_size": 32, "buffer_size": 400, **QUICK}
+    return plan_training(ENV, name, **{**small, **changes})
+
+
+def weights(folder, name="maskable-ppo", part="model"):
+    return load_model(name, folder / f"{part}.zip").policy.state_dict()
+
+
+def equal_to_the_bit(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[part], other[part]) for part in one)
+
+
+def break_at(steps):
+    made = 0
+
+    def progress(count):
+        nonlocal made
+        made += count
+        if made >= steps:
+            raise Broken
+
+    return progress
+
+
+# What may be combined
+
+
+def test_wrong_settings_are_refused_by_name():
+    with pytest.raises(ValueError, match="sharing must be one of shared, role, not 'all'"):
+        plan_training(ENV, "ppo", sharing="all")
+    with pytest.raises(
+        ValueError, match=r"dqn cannot train a policy for each role \(sharing=role\); those that can are ppo, a2c, maskable-ppo"
+    ):
+        plan_training(ENV, "dqn", sharing="role")
+    with pytest.raises(ValueError, match="sac cannot act in medsim/Toy-v0 with discrete actions"):
+        plan_training(ENV, "sac")
+    with pytest.raises(ValueError, match="rounds must be 1 or more, not 0"):
+        plan_training(ENV, "ppo", sharing="role", rounds=0)
+    with pytest.raises(ValueError, match="unknown option 'beds'"):
+        plan_training(ENV, "ppo", options={"beds": 3})
+    with pytest.raises(ValueError, match=r"sharing is a setting of hospitals, and medsim/Glucose-v0 is none"):
+        plan_training("medsim/Glucose-v0", "ppo", sharing="role")
+
+
+def test_every_hospital_has_settings_for_every_algorithm_that_can_act_in_it():
+    for card in registry.HOSPITALS:
+        for one in ALGORITHMS:
+            if one.discrete:
+                assert {"steps", "n_envs", "learning_rate", "gamma"} <= load_hyperparameters(card.id, one.name).keys()
+    assert {"sharing", "rounds"} <= TRAINING.keys()
+
+
+# Runs
+
+
+@pytest.mark.parametrize("name", [one.name for one in ALGORITHMS if one.discrete])
+def test_a_broken_training_goes_on_and_ends_with_the_same_weights_to_the_bit(name, tmp_path):
+    training = quick(name)
+    whole = train(training, tmp_path / "whole")
+    with pytest.raises(Broken):
+        train(training, tmp_path / "broken", break_at(0.7 * training.hyperparameters["steps"]), checkpoint_every_s=0.0)
+    broken = train(training, tmp_path / "broken")
+    assert equal_to_the_bit(weights(whole, name), weights(broken, name))
+    assert [(p["step"], p["return_mean"]) for p in read_curve(whole)] == [(p["step"], p["return_mean"]) for p in read_curve(broken)]
+    assert (whole / "normalisation.json").read_bytes() == (broken / "normalisation.json").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["maskable-ppo", "ppo", "recurrent-ppo"])
+def test_a_loaded_policy_does_what_the_model_in_training_did(name, tmp_path):
+    folder = train(quick(name, options={"horizon_h": 12.0}), tmp_path)
+    policy = load_policy(folder)
+    assert (policy.name, policy.options) == (name, {"horizon_h": 12.0})
+    result = evaluate_hospital(ENV, policy, episodes=4, seed=VALIDATION_SEED)
+    assert float(result.returns.mean()) == read_curve(folder)[-1]["return_mean"]
+    assert read_run(folder)["curve"].startswith("mean return and cost on validation episodes")
+
+
+def test_one_policy_a_role_is_broken_goes_on_and_is_loaded(tmp_path):
+    training = quick("maskable-ppo", **BY_ROLE)
+    whole = train(training, tmp_path / "whole")
+    names = sorted(path.name for path in whole.iterdir())
+    assert names == [
+        "curve.csv",
+        "model-door.zip",
+        "model-manager.zip",
+        "normalisation-door.json",
+        "normalisation-manager.json",
+        "run.json",
+    ]
+    with pytest.raises(Broken):
+        train(training, tmp_path / "broken", break_at(250))
+    done = read_checkpoint(tmp_path / "broken" / "checkpoint.pkl")["done"]
+    assert 0 < done < 6
+    broken = train(training, tmp_path / "broken")
+    for part in ("model-door", "model-manager"):
+        assert equal_to_the_bit(weights(whole, part=part), weights(broken, part=part))
+    curve = read_curve(whole)
+    assert [(p["step"], p["return_mean"]) for p in curve] == [(p["step"], p["return_mean"]) for p in read_curve(broken)]
+    result = evaluate_hospital(ENV, load_policy(whole), episodes=4, seed=VALIDATION_SEED)
+    assert float(result.returns.mean()) == curve[-1]["return_mean"]
+    assert curve[-1]["step"] == read_run(whole)["steps"] >= 384
+
+
+def test_an_interrupt_of_training_by_roles_says_that_the_same_command_goes_on(tmp_path):
+    training, made = quick("maskable-ppo", **BY_ROLE), []
+
+    def interrupt(count):
+        made.append(count)
+        if len(made) == 60:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(TrainingInterrupted, match="the same command goes on, from the start of what this role was learning"):
+        train(training, tmp_path, interrupt)
+    assert read_run(train(training, tmp_path))["status"] == "complete"
+
+
+def test_the_same_seed_trains_the_same_policies_by_role_and_another_seed_others(tmp_path):
+    folders = [train(quick("ppo", **{**BY_ROLE, "seed": seed}), tmp_path / name) for seed, name in ((1, "one"), (1, "same"), (2, "other"))]
+    one, same, other = (weights(folder, "ppo", "model-manager") for folder in folders)
+    assert equal_to_the_bit(one, same)
+    assert not equal_to_the_bit(one, other)
+
+
+def test_the_command_of_a_run_names_what_differs_from_the_settings_of_its_file(tmp_path):
+    from medsim_agents.run_folder import training_command
+
+    training = plan_training(ENV, "maskable-ppo", steps=500, sharing="role", options={"horizon_h": 8.0})
+    assert training_command(training, tmp_path / "out").endswith(
+        f"--steps 500 --seed 0 --out {tmp_path / 'out'} --set horizon_h=8.0 --set rounds=5 --set sharing=role"
+    )
+
+
+# Learning
+
+
+@pytest.mark.parametrize("changes", [{"steps": 5120}, {"steps": 6144, "sharing": "role", "rounds": 3}], ids=["shared", "by role"])
+def test_agents_find_the_best_policy_of_a_hospital_where_it_is_known(changes, tmp_path):
+    """The best return is 0, the random policy's about -94; opening no bed and turning nobody away is learnt in seconds."""
+    policy = load_policy(train(plan_training(ENV, "maskable-ppo", **{**LEARNING, **changes}), tmp_path))
+    result = evaluate_hospital(ENV, policy, episodes=10)
+    chance = evaluate_hospital(ENV, toy_hospital.POLICIES["random"](), episodes=10)
+    assert result.returns.mean() > -10.0 > chance.returns.mean() + 60.0
+
+
+# The command
+
+
+def test_medsim_train_and_evaluate_go_together(tmp_path, capsys):
+    small = [f"--set={name}={json.dumps(PPO[name])}" for name in ("n_steps", "batch_size", "n_epochs", "net_arch")]
+    run = str(tmp_path / "run")
+    assert main(["train", ENV, "--algo", "maskable-ppo", "--steps", "128", "--envs", "4", "--out", run, *small]) == 0
+    said = capsys.readouterr().out
+    assert "mean return on validation episodes" in said
+    assert f"medsim evaluate {ENV} --policy {run}" in said
+    assert main(["evaluate", ENV, "--policy", "all", "--policy", run, "--episodes", "3"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{ENV}: 3 episodes, seed 20260. Research simulation, not medical advice.")
+    assert [line for line in said.splitlines() if line and line[0] != " "][1:] == ["random", "nothing", "best", "maskable-ppo"]
+    assert "best\n  normalised score  1.000  (95 % 1.000 to 1.000), interquartile mean; mean 1.000\n  return            0.00" in said
+    assert "  metrics           lost_share" in said
+
+
+def test_medsim_evaluate_gives_every_episode_as_json(capsys):
+    assert main(["evaluate", ENV, "--policy", "random", "--patients", "3", "--json", "--set", "horizon_h=6.0"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    assert result["policy"] == "random"
+    assert len(result["returns"]) == len(result["metrics"]["lost_share"]) == 3
+    assert np.sum([result["terms"][name] for name in ("lost", "beds")], axis=0).tolist() == result["returns"]
+
+
+def test_medsim_envs_lists_and_describes_hospitals(capsys):
+    assert main(["envs"]) == 0
+    assert "medsim/Toy-v0            a door and a manager" in capsys.readouterr().out
+    assert main(["envs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[-1]["several_agents"]
+    assert main(["envs", ENV, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["actions"]["manager"] == "nothing, open, close"
+    assert facts["costs"] == "urgent_refused, forbidden_action"
+    assert main(["envs", ENV]) == 0
+    assert "acuity, beds free, hour" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "begins"), [("board.png", b"\x89PNG"), ("day.gif", b"GIF8"), ("board.txt", b"")])
+def test_medsim_render_draws_the_bed_board(name, begins, tmp_path, capsys):
+    target = tmp_path / name
+    assert main(["render", ENV, "--policy", "best", "--hour", "6", "--out", str(target)]) == 0
+    assert target.read_bytes().startswith(begins)
+    assert "best, hour 6 of 24" in capsys.readouterr().out
+    if name == "board.txt":
+        assert "ward" in target.read_text()
+
+
+def test_the_doctor_finds_a_hospital_the_same_twice(monkeypatch):
+    assert medsim.cli.doctor.try_hospital(ENV) == "works; two runs on one seed are the same to the bit for 54 decisions"
+    luck = iter(np.random.default_rng(0).random(1000))
+    monkeypatch.setattr(toy_hospital.Draws, "uniform", lambda *who: next(luck))
+    assert medsim.cli.doctor.try_hospital(ENV).startswith("WRONG: two runs on one seed differ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", ENV, "--policy", "wizard"], "no policy is called 'wizard'; there are random, nothing, best, and folders"),
+        (["evaluate", ENV, "--policy", "best", "--cohort", "train"], "--cohort is for treatments, and medsim/Toy-v0 is a hospital"),
+        (["evaluate", ENV, "--policy", "best", "--episodes", "0"], "--episodes must be 1 or more, not 0"),
+        (["evaluate", ENV, "--policy", "best", "--set", "beds=3"], "unknown option 'beds'"),
+        (["render", ENV, "--policy", "best", "--hour", "25"], "--hour must be 0 to 24, not 25"),
+        (["train", ENV, "--algo", "ppo", "--set", "sharing=all"], "sharing must be one of shared, role, not 'all'"),
+    ],
+)
+def test_wrong_use_is_one_line_that_names_the_value(arguments, message, capsys):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_a_treatments_policy_is_not_taken_for_a_hospitals(tmp_path, capsys):
+    run = str(train(quick("ppo", steps=128), tmp_path / "run"))
+    assert main(["evaluate", "medsim/Glucose-v0", "--policy", run]) == 2
+    assert "is that of a hospital, and medsim/Glucose-v0 is a treatment" in capsys.readouterr().err
+    assert main(["evaluate", ENV, "--policy", run, "--episodes", "1"]) == 0
