@@ -126,7 +126,20 @@ ENVIRONMENTS = (
 )
 
 
-HOSPITALS: tuple[HospitalCard, ...] = ()
+HOSPITALS: tuple[HospitalCard, ...] = (
+    HospitalCard(
+        id="medsim/HospitalFlow-v0",
+        question="who gets the next bed, in an emergency department, on the wards and in intensive care; four agents, a week",
+        entry_point="medsim.hospital.flow.environment:HospitalFlowEnv",
+        several_agents=True,
+        task="medsim.hospital.flow.environment:hospital_flow_task",
+        policies="medsim.policies.hospital_flow",
+        floor_policy="random",
+        protocol_policy="priority",
+        ceiling_policy="managed",
+        scores=Scores(floor=-2.0, protocol=-1.0, ceiling=0.0, command="medsim evaluate medsim/HospitalFlow-v0 --policy all"),
+    ),
+)
 
 
 def register_all() -> None:

@@ -197,6 +197,20 @@ def test_waiting_obeys_littles_law_and_no_case_is_lost(name: str, options: dict[
         assert len(come) == len(model.cases)
 
 
+@pytest.mark.parametrize("name", ["random", "nothing", "searched"])
+def test_the_terms_of_the_reward_are_those_of_the_cases(name: str) -> None:
+    for slot in range(4):
+        result, model = played(POLICIES[name](), slot, **BUSY)
+        cases = model.cases
+        waiting = [KINDS[case.kind].waiting * case.waited_h(model.time_h) for case in cases]
+        of_electives = sum(cost for cost, case in zip(waiting, cases, strict=True) if not case.emergency)
+        assert result.terms["elective_waiting"] == pytest.approx(-of_electives, abs=1e-9)
+        assert result.terms["emergency_waiting"] == pytest.approx(-(sum(waiting) - of_electives), abs=1e-9)
+        assert result.terms["overtime"] == pytest.approx(-result.costs["overtime_h"], abs=1e-9)
+        assert result.terms["cancellations"] == -3.0 * sum(case.cancelled_h is not None for case in cases)
+        assert result.terms["handed_over"] == -3.0 * sum(case.emergency and case.started_h is None for case in cases)
+
+
 def spans(model: TheatreModel, first: str, last: str, column: int) -> dict[Any, list[tuple[float, float, int]]]:
     """Return, by place (column 3) or patient (2), spans of time between two kinds of events, with the patient's number."""
     found: dict[Any, list[tuple[float, float, int]]] = {}
@@ -256,7 +270,7 @@ def test_a_room_is_blocked_exactly_while_recovery_is_full() -> None:
 def test_beds_given_back_are_neither_lost_nor_doubled() -> None:
     straight_to_icu = 0
     for slot in range(6):
-        options = {"days": 10, "rooms": 2, "recovery_beds": 1, "icu_beds": 1, "emergencies_per_day": 6.0}
+        options = {"days": 14, "rooms": 3, "recovery_beds": 1, "icu_beds": 3}
         _, model = played(POLICIES["urgency-first"](), slot, **options)
         assert model.recovery.free + len(model.in_recovery) == 1
         stays = spans(model, "enters recovery", "leaves recovery", 2)

@@ -8,11 +8,13 @@ from typing import Any
 from gymnasium import spaces
 
 from medsim.core.task import Task
-from medsim.registry import make_task
+from medsim.hospital.task import HospitalTask
+from medsim.registry import is_hospital, make_task
 
-__all__ = ["ALGORITHMS", "Algorithm", "algorithm", "suited_options"]
+__all__ = ["ALGORITHMS", "SHARING", "Algorithm", "algorithm", "suited_options"]
 
 Kind = type | tuple[type, ...]
+SHARING = ("shared", "role")  # in hospitals: one policy for all roles, or one for each
 
 NUMBER: Kind = (int, float)
 COMMON: dict[str, Kind] = {"learning_rate": NUMBER, "learning_rate_final": NUMBER, "gamma": NUMBER, "net_arch": list, "activation": str}
@@ -71,6 +73,17 @@ class Algorithm:
     def learning_arguments(self, env: Any) -> dict[str, Any]:
         """Return what ``learn`` must be told: whether there are masks, where the algorithm can use them."""
         return {"use_masking": env.has_attr("action_masks")} if self.masks else {}
+
+    def refuse_unless_suited_to_hospital(self, task: HospitalTask, sharing: str) -> None:
+        """Raise ValueError, by name, if the algorithm cannot act in a hospital, or not with a policy for each role."""
+        if not self.discrete:
+            others = ", ".join(one.name for one in ALGORITHMS if one.discrete)
+            raise ValueError(f"{self.name} cannot act in {task.id} with discrete actions; those that can are {others}")
+        if sharing not in SHARING:
+            raise ValueError(f"sharing must be one of {', '.join(SHARING)}, not {sharing!r}")
+        if sharing == "role" and (self.memory or not self.on_policy):
+            others = ", ".join(one.name for one in ALGORITHMS if one.discrete and one.on_policy and not one.memory)
+            raise ValueError(f"{self.name} cannot train a policy for each role (sharing=role); those that can are {others}")
 
     def refuse_unless_suited(self, task: Task) -> None:
         """Raise ValueError, by name, if the algorithm cannot act in a task."""
@@ -175,14 +188,20 @@ def algorithm(name: str) -> Algorithm:
     raise ValueError(f"no algorithm is called {name!r}; there are {', '.join(one.name for one in ALGORITHMS)}")
 
 
-def suited_options(name: str, env_id: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def suited_options(name: str, env_id: str, options: Mapping[str, Any] | None = None, sharing: str = "shared") -> dict[str, Any]:
     """Return the environment options that an algorithm acts under: those given, and what it needs where that is left open.
+
+    Args:
+        sharing: in hospitals, "shared" or "role".
 
     Raises:
         ValueError: no such algorithm or environment, an option is not allowed, or the two do not go together.
     """
     one, given = algorithm(name), dict(options or {})
     task = make_task(env_id, **given)
+    if is_hospital(env_id):
+        one.refuse_unless_suited_to_hospital(task, sharing)
+        return given
     needed = {option: value for option, value in one.default_options.items() if option not in given}
     if needed and isinstance(task.action_space, spaces.Discrete) and hasattr(task.config, "action"):
         given |= needed

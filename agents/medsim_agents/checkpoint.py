@@ -14,7 +14,7 @@ import torch
 from medsim_agents.construction import load_model
 from medsim_agents.normalisation import normaliser_state, restore_normaliser
 
-__all__ = ["Course", "read_checkpoint", "restore_model", "write_checkpoint"]
+__all__ = ["Course", "read_checkpoint", "restore_model", "write_checkpoint", "write_state"]
 
 
 @dataclass(kw_only=True)
@@ -42,6 +42,11 @@ def write_checkpoint(path: Path, model: Any, course: Course) -> None:
         "environment": model.get_env().unwrapped.snapshot(),
         "random": _random_states(model),
     }
+    write_state(path, state)
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write plain state as a checkpoint, whole or not at all."""
     neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with neighbour.open("wb") as file:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from medsim.registry import is_hospital, make_task
 from medsim_agents.algorithms import Algorithm, algorithm
 from medsim_agents.hyperparameters import TRAINING
 from medsim_agents.vec_env import make_vec_env
 
-__all__ = ["build_environment", "build_model", "load_model", "model_arguments"]
+__all__ = ["build_environment", "build_model", "load_model", "model_arguments", "normalised"]
 
 OF_THE_POLICY = ("net_arch", "activation", "log_std_init", "lstm_hidden_size", "n_quantiles")
 TRANSLATED = ("learning_rate", "learning_rate_final", "action_noise_sd", *OF_THE_POLICY)
@@ -20,16 +21,32 @@ TRANSLATED = ("learning_rate", "learning_rate_final", "action_noise_sd", *OF_THE
 
 def build_environment(name: str, env_id: str, seed: int, options: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> Any:
     """Return the patients for an algorithm to train on, within SB3's ``VecNormalize`` if observations or rewards are to be normalised."""
+    told = {**options, **hyperparameters.get("env_options", {})}
+    if is_hospital(env_id):
+        from medsim_agents.multi_agent.decisions import TRAINING_SLOT, DecisionVecEnv
+
+        task = make_task(env_id, **told)
+        return normalised(DecisionVecEnv(task, hyperparameters["n_envs"], seed=seed, first_slot=TRAINING_SLOT), hyperparameters)
+    # on-policy algorithms explore with a spread of one in the action's own units; the others scale actions themselves
+    return normalised(
+        make_vec_env(env_id, hyperparameters["n_envs"], seed=seed, unit_actions=algorithm(name).on_policy, **told), hyperparameters
+    )
+
+
+def normalised(env: Any, hyperparameters: Mapping[str, Any]) -> Any:
+    """Return an environment within SB3's ``VecNormalize``, if settings say so; hospitals' observations by role."""
     from stable_baselines3.common.vec_env import VecNormalize
 
-    told = {**options, **hyperparameters.get("env_options", {})}
-    # on-policy algorithms explore with a spread of one in the action's own units; the others scale actions themselves
-    env = make_vec_env(env_id, hyperparameters["n_envs"], seed=seed, unit_actions=algorithm(name).on_policy, **told)
     of_observations, of_rewards = hyperparameters.get("normalise_observations", True), hyperparameters.get("normalise_rewards", True)
     of_observations = of_observations and not isinstance(env.observation_space, spaces.Discrete)  # a code is no quantity
     if not of_observations and not of_rewards:
         return env
-    return VecNormalize(
+    kind: Any = VecNormalize
+    if hasattr(env, "view"):
+        from medsim_agents.multi_agent.role_normalisation import VecNormalizeByRole
+
+        kind = VecNormalizeByRole
+    return kind(
         env,
         norm_obs=of_observations,
         norm_reward=of_rewards,

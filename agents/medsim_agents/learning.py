@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
-from medsim.evaluation.rollout import evaluate
 from medsim_agents.checkpoint import Course, write_checkpoint
-from medsim_agents.policies import ModelPolicy
+from medsim_agents.policies import policy_in_training
 from medsim_agents.run_folder import RunFolder
-from medsim_agents.training import VALIDATION_SEED, Training, seconds_now
+from medsim_agents.training import Training, seconds_now
+from medsim_agents.validation import validate
 
 __all__ = ["Looker", "TrainingInterrupted", "interruptible", "single_threaded"]
 
@@ -23,7 +23,8 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class Looker(BaseCallback):
-    """Measures the learning curve on patients of the train cohort, writes checkpoints, counts steps, and stops on request."""
+    """Measures the learning curve (on patients of the train cohort, on episodes of a hospital that no training plays), writes checkpoints,
+    counts steps, and stops on request."""
 
     def __init__(self, training: Training, run: RunFolder, course: Course, checkpoint_every_s: float, asked_to_stop: Callable[[], bool],
                  progress: Callable[[int], None] | None) -> None:  # fmt: skip
@@ -53,22 +54,14 @@ class Looker(BaseCallback):
     def look(self) -> None:
         """Add a point to the learning curve."""
         started = seconds_now()[0]
-        policy = ModelPolicy.of_model(self.training, self.model)
-        result = evaluate(
-            self.training.env,
-            policy,
-            options={name: value for name, value in self.training.options.items() if name != "cohort"},
-            cohort="train",
-            patients=self.training.validation_patients,
-            seed=VALIDATION_SEED,
-        )
+        return_mean, cost_mean = validate(self.training, policy_in_training(self.training, self.model))
         self.keep_time()
         self.course.looking_s += seconds_now()[0] - started
         self.course.curve.append(
             {
                 "step": int(self.model.num_timesteps),
-                "return_mean": float(result.returns.mean()),
-                "cost_mean": float(result.cost.mean()),
+                "return_mean": return_mean,
+                "cost_mean": cost_mean,
                 "wall_s": self.course.wall_s,
             }
         )

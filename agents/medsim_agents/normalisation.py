@@ -74,16 +74,24 @@ class ScaleByName:
         path.write_text(json.dumps(asdict(self), allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_scale(path: Path) -> ObservationScale | ScaleByName:
-    """Return the statistics of a file."""
+def read_scale(path: Path) -> Any:
+    """Return the statistics of a file: an ``ObservationScale``, a ``ScaleByName``, or a hospital's ``ScaleByRole``."""
     found = json.loads(path.read_text(encoding="utf-8"))
+    if "roles" in found:
+        from medsim_agents.multi_agent.role_normalisation import ScaleByRole
+
+        return ScaleByRole.of(found)
     if "parts" in found:
         return ScaleByName(parts={name: ObservationScale.of(part) for name, part in found["parts"].items()})
     return ObservationScale.of(found)
 
 
-def scale_of(normaliser: Any) -> ObservationScale | ScaleByName:
-    """Return the observation statistics of a ``VecNormalize``."""
+def scale_of(normaliser: Any) -> Any:
+    """Return the observation statistics of a ``VecNormalize``: of the kinds that ``read_scale`` returns."""
+    if hasattr(normaliser.obs_rms, "parts"):
+        from medsim_agents.multi_agent.role_normalisation import scale_by_role
+
+        return scale_by_role(normaliser)
 
     def scale(statistics: Any) -> ObservationScale:
         return ObservationScale(

@@ -9,12 +9,15 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from medsim.core.vector import PatientVectorEnv
+from medsim.hospital.policy import HospitalPolicy
 from medsim.policies.policy import Policy
-from medsim_agents.normalisation import ObservationScale, ScaleByName, read_scale, scale_of
-from medsim_agents.run_folder import COMPLETE, MODEL, NORMALISATION, RUN, read_run
+from medsim.registry import is_hospital, make_task
+from medsim_agents.algorithms import algorithm
+from medsim_agents.normalisation import read_scale, scale_of
+from medsim_agents.run_folder import COMPLETE, MODEL, NORMALISATION, RUN, part_of, read_run
 from medsim_agents.vec_env import doses_of
 
-__all__ = ["ModelPolicy", "load", "load_policy"]
+__all__ = ["ModelPolicy", "load", "load_policy", "policy_in_training"]
 
 Array = npt.NDArray[Any]
 
@@ -22,7 +25,7 @@ Array = npt.NDArray[Any]
 class ModelPolicy:
     """A Stable-Baselines3 model acting without exploration, on observations scaled as in training; one with memory keeps it."""
 
-    def __init__(self, name: str, model: Any, scale: ObservationScale | ScaleByName | None, options: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, model: Any, scale: Any, options: Mapping[str, Any]) -> None:
         self.name, self.model, self.scale, self.options = name, model, scale, options
         self.memory: Any = None
         self.starts: npt.NDArray[np.bool_] | None = None
@@ -32,13 +35,6 @@ class ModelPolicy:
     def memoryless(self) -> bool:
         """Whether its action follows from the observation alone: exact values are computed for such policies."""
         return not hasattr(self.model.policy, "lstm_actor")
-
-    @classmethod
-    def of_model(cls, training: Any, model: Any) -> "ModelPolicy":
-        """Return the policy that a model in training has now."""
-        normaliser = model.get_vec_normalize_env()
-        scale = scale_of(normaliser) if normaliser is not None and normaliser.norm_obs else None
-        return cls(training.algorithm, model, scale, training.options)
 
     def begin(self, env: PatientVectorEnv) -> None:
         """Forget the patients before."""
@@ -65,8 +61,35 @@ class ModelPolicy:
         return np.asarray(actions) if self.doses is None else doses_of(actions, self.doses)
 
 
-def load_policy(folder: str | Path) -> ModelPolicy:
+def scale_in_training(model: Any) -> Any:
+    """Return the observation statistics that a model in training has now, or None if it has none."""
+    normaliser = model.get_vec_normalize_env()
+    return scale_of(normaliser) if normaliser is not None and normaliser.norm_obs else None
+
+
+def policy_in_training(training: Any, model: Any) -> Any:
+    """Return the policy that a model in training has now: a ``ModelPolicy``, or a hospital's ``HospitalModelPolicy``."""
+    scale = scale_in_training(model)
+    if not is_hospital(training.env):
+        return ModelPolicy(training.algorithm, model, scale, training.options)
+    return hospital_policy(training.algorithm, training.env, training.options, {None: (model, scale)})
+
+
+def hospital_policy(name: str, env_id: str, options: Mapping[str, Any], models: Mapping[str | None, tuple[Any, Any]]) -> Any:
+    """Return a ``HospitalModelPolicy`` of models and their scales by role; the role None: one for all."""
+    from medsim_agents.multi_agent.acting import HospitalModelPolicy, ModelActs
+
+    masks = algorithm(name).masks
+    parts = {role: ModelActs(model, scale, role=role, masks=masks) for role, (model, scale) in models.items()}
+    roles = make_task(env_id, **options).actions
+    return HospitalModelPolicy(name, {role: parts[role if role in parts else None] for role in roles}, options, env_id)
+
+
+def load_policy(folder: str | Path) -> Any:
     """Return the policy of a finished training's run folder; it carries the environment options that it acts under.
+
+    Of a treatment it is a ``ModelPolicy``, for ``medsim.evaluation``; of a hospital a ``HospitalModelPolicy``, for
+    ``medsim.hospital.evaluation``.
 
     Raises:
         ValueError: the folder is no run folder, or its training has not finished.
@@ -80,16 +103,25 @@ def load_policy(folder: str | Path) -> ModelPolicy:
     if run["status"] != COMPLETE:
         raise ValueError(f"the training in {folder} has not finished; go on with: {run['command']}")
     training = run["training"]
-    model = load_model(training["algorithm"], folder / MODEL)
-    scale = read_scale(folder / NORMALISATION) if (folder / NORMALISATION).is_file() else None
-    options = {name: value for name, value in training["options"].items() if name != "cohort"}
-    return ModelPolicy(training["algorithm"], model, scale, options)
+    name, env_id = training["algorithm"], training["env"]
+    options = {option: value for option, value in training["options"].items() if option != "cohort"}
+
+    def saved(role: str | None) -> tuple[Any, Any]:
+        normalisation = folder / part_of(NORMALISATION, role)
+        return load_model(name, folder / part_of(MODEL, role)), read_scale(normalisation) if normalisation.is_file() else None
+
+    if not is_hospital(env_id):
+        return ModelPolicy(name, *saved(None), options)
+    by_role = training["hyperparameters"].get("sharing") == "role"
+    roles: list[str | None] = list(make_task(env_id, **options).actions) if by_role else [None]
+    return hospital_policy(name, env_id, options, {role: saved(role) for role in roles})
 
 
-def load(spec: str) -> Policy | None:
+def load(spec: str) -> Policy | HospitalPolicy | None:
     """Return the policy of a run folder, or None if ``spec`` names none (entry point of ``medsim.policy_loaders``).
 
     Raises:
         ValueError: it is a run folder whose training has not finished.
     """
-    return load_policy(spec) if (Path(spec) / RUN).is_file() else None
+    found: Policy | HospitalPolicy | None = load_policy(spec) if (Path(spec) / RUN).is_file() else None
+    return found

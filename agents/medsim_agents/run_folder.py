@@ -5,11 +5,13 @@ import io
 import json
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from medsim.registry import is_hospital
 from medsim_agents.hyperparameters import load_hyperparameters
 from medsim_agents.leaderboard.records import write_whole
 from medsim_agents.provenance import canonical_json, commit, hardware, versions
@@ -49,7 +51,7 @@ class RunFolder:
                 "status": RUNNING,
                 "command": command or training_command(self.training, self.path),
                 "training": plan,
-                "curve": "mean return and cost on validation patients of the train cohort, acting without exploration",
+                "curve": f"mean return and cost on {judges_of(self.training.env)}, acting without exploration",
                 "versions": versions(),
                 "commit": commit(),
                 "hardware": dict(hardware(cores=1)),
@@ -59,21 +61,27 @@ class RunFolder:
         self.write()
         return False
 
-    def finish(self, model: Any, course: Any) -> None:
-        """Write the model, its normalisation and the final record; the checkpoint is no longer needed."""
+    def finish(self, models: Mapping[str | None, Any], course: Any) -> None:
+        """Write the models by role (None: the only one, or that of all roles), their normalisation and the final record; the checkpoint is
+        no longer needed."""
+        for role, model in models.items():
+            self._save(role, model)
+        steps = sum(int(model.num_timesteps) for model in models.values())
+        trained_s = course.wall_s - course.looking_s
+        time_spent = {"wall_s": course.wall_s, "cpu_s": course.cpu_s, "steps_per_s": steps / trained_s if trained_s else 0.0}
+        self.record |= {"status": COMPLETE, "ended": now(), "steps": steps, "time": time_spent}
+        self.write()
+        self.checkpoint.unlink(missing_ok=True)
+
+    def _save(self, role: str | None, model: Any) -> None:
         from medsim_agents.normalisation import scale_of
 
         neighbour = self.path / f".{MODEL}.{os.getpid()}.zip"
         model.save(neighbour)
-        os.replace(neighbour, self.path / MODEL)
+        os.replace(neighbour, self.path / part_of(MODEL, role))
         normaliser = model.get_vec_normalize_env()
         if normaliser is not None and normaliser.norm_obs:
-            scale_of(normaliser).write(self.path / NORMALISATION)
-        trained_s = course.wall_s - course.looking_s
-        time_spent = {"wall_s": course.wall_s, "cpu_s": course.cpu_s, "steps_per_s": model.num_timesteps / trained_s if trained_s else 0.0}
-        self.record |= {"status": COMPLETE, "ended": now(), "steps": int(model.num_timesteps), "time": time_spent}
-        self.write()
-        self.checkpoint.unlink(missing_ok=True)
+            scale_of(normaliser).write(self.path / part_of(NORMALISATION, role))
 
     def write(self) -> None:
         """Write ``run.json``, whole or not at all."""
@@ -86,6 +94,12 @@ class RunFolder:
         table.writeheader()
         table.writerows(curve)
         write_whole(self.path / CURVE, text.getvalue())
+
+
+def part_of(name: str, role: str | None) -> str:
+    """Return the name of a role's file: ``model.zip`` is ``model-icu.zip``; without a role it stays."""
+    stem, _, ending = name.partition(".")
+    return name if role is None else f"{stem}-{role}.{ending}"
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -109,6 +123,11 @@ def training_command(training: Any, folder: Path) -> str:
     for name, value in {**training.options, **changed}.items():
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(words)
+
+
+def judges_of(env_id: str) -> str:
+    """Return in words on whom a learning curve is measured."""
+    return "validation episodes" if is_hospital(env_id) else "validation patients of the train cohort"
 
 
 def difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:

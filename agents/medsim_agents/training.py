@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from medsim.registry import is_hospital
 from medsim_agents.algorithms import algorithm, suited_options
 from medsim_agents.hyperparameters import check_hyperparameters, load_hyperparameters
 
 __all__ = ["Training", "plan_training", "train"]
 
+VALIDATION_PATIENTS, VALIDATION_EPISODES = 64, 16  # chosen: a point of the curve takes seconds
+ROUNDS = 5  # chosen: each role learns this often, the others as they are by then
 VALIDATION_SEED = 990_001  # chosen: patients of the train cohort on whom the learning curve is measured; no training is keyed by it
 CHECKPOINT_EVERY_S = 60.0  # chosen: a minute's work is the most that a killed process repeats
 
@@ -22,7 +25,8 @@ class Training:
 
     Args:
         hyperparameters: all settings, with ``steps`` and ``n_envs``; options: of the environment.
-        validation_patients: whom the learning curve is measured on; curve_points: how often, beside the start.
+        validation_patients: whom the learning curve is measured on (of hospitals: how many episodes); curve_points: how often, beside
+            the start.
     """
 
     env: str
@@ -35,22 +39,28 @@ class Training:
 
 
 def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: Mapping[str, Any] | None = None,
-                  validation_patients: int = 64, curve_points: int = 25, **changes: Any) -> Training:  # fmt: skip
+                  validation_patients: int | None = None, curve_points: int = 25, **changes: Any) -> Training:  # fmt: skip
     """Return a training with an environment's tuned settings, but for the changes given.
+
+    Args:
+        validation_patients: None: 64, and 16 episodes of a hospital.
 
     Raises:
         ValueError: no such environment or algorithm, they do not go together, or a setting or option is not allowed.
     """
     check_hyperparameters(changes, algorithm_name, f"settings of {algorithm_name}")
-    settings = {**load_hyperparameters(env_id, algorithm_name), **changes}
+    if is_hospital(env_id):  # before settings are looked for that it cannot have
+        suited_options(algorithm_name, env_id, options, changes.get("sharing", "shared"))
+    settings = {**sharing_of(env_id, changes), **load_hyperparameters(env_id, algorithm_name), **changes}
     tuned_for = settings.pop("action", None)
-    suited = suited_options(algorithm_name, env_id, {**({"action": tuned_for} if tuned_for else {}), **(options or {})})
+    given = {**({"action": tuned_for} if tuned_for else {}), **(options or {})}
+    suited = suited_options(algorithm_name, env_id, given, settings.get("sharing", "shared"))
     if suited.get("cohort") == "test":
         raise ValueError("option cohort must not be 'test' in training: those patients are kept for evaluation")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, not {seed!r}")
-    for name in ("steps", "n_envs"):
-        if settings[name] < 1:
+    for name in ("steps", "n_envs", "rounds"):
+        if settings.get(name, 1) < 1:
             raise ValueError(f"{name} must be 1 or more, not {settings[name]}")
     return Training(
         env=env_id,
@@ -58,16 +68,31 @@ def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: M
         seed=seed,
         options=suited,
         hyperparameters=settings,
-        validation_patients=validation_patients,
+        validation_patients=validation_patients or (VALIDATION_EPISODES if is_hospital(env_id) else VALIDATION_PATIENTS),
         curve_points=curve_points,
     )
+
+
+def sharing_of(env_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the default of how a hospital's roles learn; of other environments nothing.
+
+    Raises:
+        ValueError: the environment is no hospital, and a change says how roles learn.
+    """
+    if is_hospital(env_id):
+        return {"rounds": ROUNDS} if changes.get("sharing") == "role" else {}
+    for name in ("sharing", "rounds"):
+        if name in changes:
+            raise ValueError(f"{name} is a setting of hospitals, and {env_id} is none")
+    return {}
 
 
 def train(training: Training, folder: str | Path, progress: Callable[[int], None] | None = None, *,
           checkpoint_every_s: float = CHECKPOINT_EVERY_S, command: str | None = None) -> Path:  # fmt: skip
     """Train an agent, or go on training it, and return its run folder.
 
-    The folder then holds ``run.json`` (all that is needed to run it again), ``model.zip``, ``normalisation.json`` and ``curve.csv``.
+    The folder then holds ``run.json`` (all that is needed to run it again), ``model.zip``, ``normalisation.json`` and ``curve.csv``; of a
+    hospital whose roles learn each its own policy, ``model-ROLE.zip`` and ``normalisation-ROLE.json``.
     While it trains, ``checkpoint.pkl`` holds its state; a training that was interrupted and went on ends with the same weights to
     the bit as one that was not. Interrupt (Ctrl-C) once and it stops after the rollout at hand, with a checkpoint.
 
@@ -86,6 +111,11 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
     if run.begin(command):
         return run.path
     with single_threaded(), interruptible() as asked_to_stop:
+        if training.hyperparameters.get("sharing") == "role":
+            from medsim_agents.multi_agent.alternation import train_roles
+
+            train_roles(training, run, asked_to_stop, progress)
+            return run.path
         model, course = prepare(training, run)
         if progress is not None and model.num_timesteps:
             progress(model.num_timesteps)
@@ -94,7 +124,7 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
         more = algorithm(training.algorithm).learning_arguments(model.env)
         model.learn(max(remaining, 0), callback=looker, reset_num_timesteps=False, log_interval=None, **more)
         looker.look_for_the_last_time()
-        run.finish(model, course)
+        run.finish({None: model}, course)
         if asked_to_stop():
             raise TrainingInterrupted("stopped after the last step: this training is complete")
     return run.path

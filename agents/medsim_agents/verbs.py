@@ -17,10 +17,19 @@ TRAIN_EXAMPLES = """examples:
   medsim train medsim/Glucose-v0 --algo sac --steps 50000 --seed 1 --out runs/sac-1
   medsim train medsim/Glucose-v0 --algo dqn --set learning_rate=3e-4 --set net_arch='[128, 128]' --set days=7
   medsim evaluate medsim/Glucose-v0 --policy runs/glucose-v0-ppo-seed0
+  medsim train medsim/HospitalFlow-v0 --algo maskable-ppo
+  medsim train medsim/HospitalFlow-v0 --algo maskable-ppo --set sharing=role --set rounds=8
 
 --set changes a tuned setting of the algorithm or an option of the environment. The run folder holds the model and all that is
 needed to train it again. Interrupt with Ctrl-C whenever you like: the same command goes on where it stopped, and ends with the same
-weights as if it had not."""
+weights as if it had not.
+
+hospitals: every decision is a step. maskable-ppo chooses among what is allowed; the others can choose what is forbidden, which does nothing
+and costs. Two settings say how several roles learn:
+  sharing=shared   one policy for all roles, which is told who is asked (default)
+  sharing=role     a policy for each role (ppo, a2c, maskable-ppo): in so many rounds (rounds=5) each role in turn learns on its own clock,
+                   a manager's step its 4 hours, a unit's the next event, while the others act by their latest policies; --steps are the
+                   learners' decisions, shared out evenly. Stopped, it goes on from the start of what the role at hand was learning."""
 
 BENCHMARK_EXAMPLES = """examples:
   medsim benchmark run quick           train and judge, print the table, write benchmarks/site/index.html
@@ -49,10 +58,10 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.epilog = TRAIN_EXAMPLES
     parser.add_argument("env", help="an environment's id")
     parser.add_argument("--algo", required=True, help="ppo, a2c, dqn, sac, td3, qrdqn, recurrent-ppo, maskable-ppo or tqc")
-    parser.add_argument("--steps", type=int, help="environment steps in all (default: the tuned number)")
+    parser.add_argument("--steps", type=int, help="environment steps (of hospitals: decisions) in all (default: the tuned number)")
     parser.add_argument("--seed", type=int, default=0, help="of patients, networks and exploration (default %(default)s)")
     parser.add_argument("--out", type=Path, help="run folder (default: runs/ENV-ALGO-seedSEED)")
-    parser.add_argument("--envs", type=int, help="patients side by side (default: the tuned number)")
+    parser.add_argument("--envs", type=int, help="patients or hospitals side by side (default: the tuned number)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the algorithm or an option of the environment"
     )
@@ -61,7 +70,7 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
 
 def run_train(args: argparse.Namespace) -> int:
     """Train, and say where the result is and how good it is on the validation patients."""
-    from medsim_agents.run_folder import read_curve, read_run
+    from medsim_agents.run_folder import judges_of, read_curve, read_run
     from medsim_agents.training import default_folder, plan_training, train
 
     named = {name: value for name, value in (("steps", args.steps), ("n_envs", args.envs)) if value is not None}
@@ -80,9 +89,9 @@ def run_train(args: argparse.Namespace) -> int:
         return 0
     spent = run["time"]
     print(f"{args.algo} on {args.env}: {run['steps']:,} steps in {spent['wall_s']:.0f} s ({spent['steps_per_s']:,.0f} steps/s)")
-    print(f"mean return on validation patients {curve[0]['return_mean']:.2f} before, {curve[-1]['return_mean']:.2f} after")
+    print(f"mean return on {judges_of(args.env)} {curve[0]['return_mean']:.2f} before, {curve[-1]['return_mean']:.2f} after")
     print(f"run folder {folder}")
-    print(f"judge it on the test patients: medsim evaluate {args.env} --policy {folder}")
+    print(f"judge it on what it has never met: medsim evaluate {args.env} --policy {folder}")
     return 0
 
 

@@ -5,12 +5,14 @@ import sys
 from collections.abc import Sequence
 
 import medsim
-from medsim.cli import doctor, environments, evaluate, play, render, solve, trials, warmup
+from medsim.cli import doctor, environments, evaluate, hospital, play, render, solve, trials, warmup
 from medsim.cli.verbs import Verb, contributed_verbs
 
 __all__ = ["main"]
 
-OWN: tuple[Verb, ...] = (environments.VERB, play.VERB, evaluate.VERB, solve.VERB, trials.VERB, render.VERB, warmup.VERB, doctor.VERB)
+OWN: tuple[Verb, ...] = (
+    environments.VERB, play.VERB, evaluate.VERB, solve.VERB, trials.VERB, hospital.VERB, render.VERB, warmup.VERB, doctor.VERB,
+)  # fmt: skip
 EPILOG = """A first round:
   medsim envs                                      what there is
   medsim evaluate medsim/Glucose-v0 --policy all   reference policies on the test patients

@@ -167,7 +167,7 @@ def checked_reset_options(options: Mapping[str, Any] | None) -> int | None:
         ValueError: an option is unknown, or the slot is no whole number of 0 or more.
     """
     for name in options or {}:
-        if name != "slot":
+        if name not in ("slot", "options"):  # PettingZoo's own tests reset with {"options": 1}
             raise ValueError(f"unknown reset option {name!r}; allowed is slot")
     slot = (options or {}).get("slot")
     if slot is not None and (isinstance(slot, bool) or not isinstance(slot, (int, np.integer)) or slot < 0):

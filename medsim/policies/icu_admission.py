@@ -37,12 +37,19 @@ def solved(config: Any) -> AdmissionOptimum:
     return optimum(**{name: getattr(config, name) for name in EXACT_OPTIONS})
 
 
+def beds_of(task: HospitalTask) -> int:
+    """Return how many beds the unit has; without one, nothing is ever asked, and there is nothing to solve."""
+    return int(task.config.beds)
+
+
 class Reserve(NamedPolicy):
     """The urgent get any free bed, all others one only while more than a reserve is free.
 
     Args:
-        reserve: beds that are kept for the urgent. discharge_early: for whom someone leaves early when the unit is full: "nobody",
-        "urgent", "all"; and only if the next is forecast to be ready within ``ready_within_h``. divert_waiting: who is not urgent is sent elsewhere if more than so many wait, they too; None: never.
+        reserve: beds that are kept for the urgent.
+        discharge_early: for whom someone leaves early when the unit is full: "nobody", "urgent", "all".
+        ready_within_h: only if the next is forecast to be ready so soon.
+        divert_waiting: who is not urgent is sent elsewhere if more than so many wait, they too; None: never.
     """
 
     def __init__(
@@ -61,7 +68,7 @@ class Reserve(NamedPolicy):
     def begin(self, task: HospitalTask, key: Key) -> None:
         """Learn where each name stands, and how many beds there are."""
         super().begin(task, key)
-        self.beds = int(task.config.beds)
+        self.beds = beds_of(task)
         self.queues = task.config.variant == "queue"
 
     def act(self, agent: str, seen: Vector, mask: Mask) -> int:
@@ -97,7 +104,7 @@ class Optimal(NamedPolicy):
         """
         super().begin(task, key)
         if getattr(self, "solved_for", None) != task.config:
-            self.table = solved(task.config).admit
+            self.table = solved(task.config).admit if beds_of(task) else np.zeros((0, 2), dtype=np.bool_)
             self.solved_for = task.config
 
     def act(self, agent: str, seen: Vector, mask: Mask) -> int:
@@ -121,7 +128,8 @@ class Searched(Reserve):
     def begin(self, task: HospitalTask, key: Key) -> None:
         """Take the reserve of the variant."""
         super().begin(task, key)
-        self.reserve = int(SEARCHED["reserve"]) if isinstance(task.config, QueueConfig) else solved(task.config).reserves[1]
+        searched = isinstance(task.config, QueueConfig) or not beds_of(task)
+        self.reserve = int(SEARCHED["reserve"]) if searched else solved(task.config).reserves[1]
 
 
 POLICIES: dict[str, Callable[[], HospitalPolicy]] = {

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from medsim.registry import card
+from medsim.registry import card, hospital_card, is_hospital
 from medsim_agents.algorithms import ALGORITHMS, Kind, algorithm
 
 __all__ = ["TRAINING", "check_hyperparameters", "hyperparameter_file", "load_hyperparameters", "parse_hyperparameters"]
@@ -22,15 +22,21 @@ TRAINING: dict[str, Kind] = {
     "clip_reward": (int, float),
     "action": str,
     "env_options": dict,
+    "sharing": str,
+    "rounds": int,
 }
 """Environment steps of the whole training; patients side by side; running normalisation of observations and of rewards (by the sd of
 the discounted return); where normalised rewards are cut; the environment's kind of action that the settings are tuned for, unless
-another is asked for; options of the environment while training (a shaped reward, say), over those that it is judged under."""
+another is asked for; options of the environment while training (a shaped reward, say), over those that it is judged under. Of hospitals:
+whether all roles share a policy or each learns its own, and in how many rounds."""
+
+UNTUNED = "hospital.toml"  # settings of hospitals that have no file of their own
 
 
 def hyperparameter_file(env_id: str) -> str:
     """Return the name of an environment's file: ``medsim/Glucose-v0`` has ``glucose.toml``."""
-    return card(env_id).id.partition("/")[2].rpartition("-v")[0].lower() + ".toml"
+    known = hospital_card(env_id) if is_hospital(env_id) else card(env_id)
+    return known.id.partition("/")[2].rpartition("-v")[0].lower() + ".toml"
 
 
 def load_hyperparameters(env_id: str, algorithm_name: str) -> dict[str, Any]:
@@ -42,6 +48,9 @@ def load_hyperparameters(env_id: str, algorithm_name: str) -> dict[str, Any]:
     algorithm(algorithm_name)
     name = hyperparameter_file(env_id)
     file = files(__package__).joinpath(name)
+    if not file.is_file() and is_hospital(env_id):
+        name = UNTUNED
+        file = files(__package__).joinpath(name)
     if not file.is_file():
         raise ValueError(f"{env_id} has no hyperparameters: {name} is missing")
     found = parse_hyperparameters(file.read_text(encoding="utf-8"), name)

@@ -16,26 +16,16 @@ import numpy.typing as npt
 from medsim.hospital.calibration.capacity import census_by_hour
 from medsim.hospital.calibration.encounters import Encounters
 from medsim.hospital.calibration.fit import Fit, fit_encounters
+from medsim.hospital.calibration.simulated import Visits, visits_of_log
 from medsim.hospital.flow.config import HospitalConfig
 from medsim.hospital.flow.load import offered_load
 
-__all__ = ["BackTest", "Compared", "Visits", "as_of", "back_test", "visits_of_log"]
+__all__ = ["BackTest", "Compared", "as_of", "back_test"]
 
 Floats = npt.NDArray[np.float64]
 HOURS_OF_WEEK = 168
 WARM_UP_H = 168.0  # chosen: a week; the long stays are there from the start, only queues and boarding have to form
 FILLING_H = 28 * 24.0  # chosen: how long a table that is judged whole is left to fill, since who was there before it is not in it
-
-
-@dataclass(frozen=True, kw_only=True)
-class Visits:
-    """Visits to units, each array (n,); hours, NaN for what has not happened. See ``Encounters``."""
-
-    unit: npt.NDArray[np.int64]
-    came: Floats
-    began: Floats
-    left: Floats
-    unseen: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,41 +170,18 @@ def simulated(config: HospitalConfig, begin: float, hours: float, seed: int, rep
     model.run()
     of_day = (int(begin) + np.arange(len(counts))) % 24
     present = np.array(counts, dtype=np.float64)
-    names = tuple(unit.name for unit in config.units)
+    blocks = {unit.name: unit.blocks for unit in config.units}
+    names = tuple(blocks)
     census = {name: np.array([present[of_day == hour, k].mean() for hour in range(24)]) for k, name in enumerate(names)}
-    return figures_of(visits_of_log(model.log.frame(), names), names, config.seen_in, census, begin, begin + hours)
+    return figures_of(visits_of_log(model.log.frame(), blocks), names, config.seen_in, census, begin, begin + hours)
 
 
 def visits_of_table(table: Encounters) -> Visits:
     """Return the visits of a table."""
-    return Visits(unit=table.unit, came=table.came, began=table.began, left=table.left, unseen=table.unseen)
-
-
-def visits_of_log(log: Any, names: tuple[str, ...]) -> Visits:
-    """Return the visits of a simulated hospital's event log; they leave when they move on, or go home."""
-    rows = log[log["event"].isin(["asks for a bed", "gets a bed", "leaves unseen", "goes home"])]
-    rows = rows.sort_values("patient", kind="stable").reset_index(drop=True)
-    events, times, people = rows["event"].to_numpy(), rows["time_h"].to_numpy(dtype=np.float64), rows["patient"].to_numpy()
-
-    asks = events == "asks for a bed"
-    next_event, next_time = following(people, events, times, 1)
-    second_event, second_time = following(people, events, times, 2)
-    third_event, third_time = following(people, events, times, 3)
-    unseen = asks & (next_event == "leaves unseen")
-    began = np.where(asks & (next_event == "gets a bed"), next_time, np.nan)
-    moved_on = np.where(third_event == "gets a bed", third_time, np.nan)
-    left = np.where(second_event == "asks for a bed", moved_on, second_time)
-    left = np.where(unseen, next_time, np.where(np.isnan(began), np.nan, left))
-    unit = np.array([names.index(name) for name in rows["place"]], dtype=np.int64)
-    return Visits(unit=unit[asks], came=times[asks], began=began[asks], left=left[asks], unseen=unseen[asks])
-
-
-def following(people: Any, events: Any, times: Floats, steps: int) -> tuple[Any, Floats]:
-    """Return the same person's event so many steps later, and its time; "" and NaN where there is none."""
-    there = np.zeros(len(people), dtype=bool)
-    there[: max(len(people) - steps, 0)] = people[steps:] == people[:-steps]
-    number = np.minimum(np.arange(len(people)) + steps, max(len(people) - 1, 0))
-    return np.where(there, events[number], ""), np.where(there, times[number], np.nan)
+    return Visits(
+        patient=table.encounter, acuity=table.acuity, unit=table.unit, came=table.came, began=table.began, ended=table.ended,
+        left=table.left, unseen=table.unseen,
+    )  # fmt: skip
 
 
 def census_of_table(table: Encounters, begin: float, end: float) -> dict[str, Floats]:

@@ -163,17 +163,18 @@ def fit_unit(table: Encounters, number: int, routing: RouteFit, beds: int | None
     if not (here & over).any():
         raise ValueError(f"no stay in unit {table.units[number]!r} has ended in the table: leave its rows out, or take a longer extract")
     pooled = fit_stays(lengths[here], over[here])
+    own = stays_by_acuity(lengths, over, here, table.acuity, pooled)
     return UnitFit(
         name=table.units[number],
         use=unit_use(table, number, beds, quantile),
         routing=routing,
         stays=pooled,
-        by_acuity=stays_by_acuity(lengths, over, here, table.acuity),
+        by_acuity=own,
         patience=fit_patience(table, number),
     )
 
 
-def stays_by_acuity(lengths: Any, over: Bools, here: Bools, acuity: Any) -> dict[int, StayFit]:
+def stays_by_acuity(lengths: Any, over: Bools, here: Bools, acuity: Any, pooled: StayFit) -> dict[int, StayFit]:
     """Return the stays of acuities that have enough, if together they fit better by themselves than as one."""
     groups = {k: here & (acuity == k) for k in range(1, ACUITIES + 1)}
     own = {k: group for k, group in groups.items() if (group & over).sum() >= LEAST_STAYS}
@@ -181,8 +182,8 @@ def stays_by_acuity(lengths: Any, over: Bools, here: Bools, acuity: Any) -> dict
         return {}
     fits = {k: fit_stays(lengths[group], over[group]) for k, group in own.items()}
     together = np.logical_or.reduce(list(own.values()))
-    separate = sum(fit.best.aic for fit in fits.values())
-    return fits if separate < fit_stays(lengths[together], over[together]).best.aic else {}
+    alike = pooled if (together == here).all() else fit_stays(lengths[together], over[together])
+    return fits if sum(fit.best.aic for fit in fits.values()) < alike.best.aic else {}
 
 
 def configuration(name: str, arrivals: tuple[ArrivalFit, ...], units: tuple[UnitFit, ...], discipline: str) -> HospitalConfig:

@@ -137,7 +137,7 @@ def fitted(family: str, lengths: Floats, over: Bools) -> StayLaw:
 
     def loss(free: Floats) -> float:
         parameters = natural(family, free)
-        total = -log_density(family, parameters, sums, ended) - float(frozen(family, parameters).logsf(open_ended).sum())
+        total = -log_density(family, parameters, sums, ended) - log_survival(family, parameters, open_ended)
         return total if np.isfinite(total) else 1e300
 
     if family == "exponential":
@@ -177,6 +177,23 @@ def log_density(family: str, parameters: tuple[float, ...], sums: tuple[int, flo
         return (shape - 1.0) * logs - total / scale - n * (math.lgamma(shape) + shape * math.log(scale))
     powers = float(np.exp(shape * np.log(lengths / scale)).sum())
     return n * math.log(shape / scale) + (shape - 1.0) * (logs - n * math.log(scale)) - powers
+
+
+def log_survival(family: str, parameters: tuple[float, ...], lengths: Floats) -> float:
+    """Return the log-likelihood of stays that go on."""
+    from scipy import special
+
+    if not len(lengths):
+        return 0.0
+    if family == "exponential":
+        return -float(lengths.sum()) / parameters[0]
+    if family == "lognormal":
+        mu, sigma = parameters
+        return float(special.log_ndtr((mu - np.log(lengths)) / sigma).sum())
+    shape, scale = parameters
+    if family == "gamma":
+        return float(np.log(np.maximum(special.gammaincc(shape, lengths / scale), 1e-300)).sum())
+    return -float(np.exp(shape * np.log(lengths / scale)).sum())
 
 
 def start_of(family: str, lengths: Floats) -> Floats:

@@ -148,7 +148,7 @@ class HospitalConfig:
         targets_min: minutes within which each triage category is to be seen in ``seen_in``, the unit whose waits are judged.
         waiting_weights: what an hour of waiting in ``seen_in`` costs, by true acuity; boarding_weight: what an hour of boarding costs.
         flexible_beds: beds that the manager opens in one of two units (``flexible_between``); float_nurses: whom they send to any unit
-            with nurses; manager_every_h: how often they are asked (0: never).
+            with nurses, where each also treats as one more clinician; manager_every_h: how often they are asked (0: never).
         reconsider_h: after how long an agent that did nothing is asked again, if nothing has changed before.
         sources: setting -> where its value comes from, for ``provenance``.
     """

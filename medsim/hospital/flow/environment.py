@@ -15,6 +15,7 @@ from medsim.hospital.flow.provenance import CITATION, provenance_of
 from medsim.hospital.flow.report import state_names
 from medsim.hospital.flow.seen import MANAGER, action_names, agents_of, seen_of
 from medsim.hospital.flow.situation import COSTS, TERMS
+from medsim.hospital.shells import HospitalParallelEnv
 from medsim.hospital.task import DecisionModel, HospitalTask
 
 __all__ = ["HospitalFlowConfig", "HospitalFlowEnv", "HospitalFlowTask", "hospital_flow_task"]
@@ -210,7 +211,7 @@ class HospitalFlowEnv(HospitalParallelEnv):
     ``HospitalConfig``. Presets are played at a fifth of their size unless ``size`` says otherwise.
 
     ## Fidelity
-    The model as a textbook queue is held against queueing theory, within 1 % (``python -m benchmarks.hospital oracles``,
+    The model as a textbook queue is held against queueing theory, within 1 % (``python -m benchmarks.hospital.oracles``,
     ``tests/test_hospital_oracles.py``): M/M/1, M/M/c, M/M/c/K, Erlang's loss with lognormal stays, M/G/1, priorities with and without
     pre-emption, abandonment, tandem, a Jackson network with feedback, a time-varying ward, trunk reservation. Both engines play the same
     episodes (``tests/test_hospital_engines.py``), and Little's law holds to 1e-9 in each unit.

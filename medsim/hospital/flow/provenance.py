@@ -11,8 +11,8 @@ from medsim.hospital.harm import harm_provenance
 __all__ = ["CITATION", "provenance_of"]
 
 CITATION = (
-    "medsim HospitalFlow: emergency department, wards and intensive care as a network of queues with blocking, held against queueing theory; "
-    "each preset names the sources of its numbers. Research simulation, not medical advice."
+    "medsim HospitalFlow: emergency department, wards and intensive care as a network of queues with blocking, held against queueing "
+    "theory; each preset names the sources of its numbers. Research simulation, not medical advice."
 )
 UNITS = {
     "beds": "beds", "mean_h": "h", "sd_h": "h", "clinicians": "by hour of the day", "nurses": "by hour of the day", "patience_h": "h",

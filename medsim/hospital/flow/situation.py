@@ -148,13 +148,16 @@ def accrue(plan: Plan, s: Situation, t: Tally, now_h: float) -> None:
 
 
 def change_shift(plan: Plan, s: Situation, hour: int) -> None:
-    """Put on duty who works in an hour of the day, and mark the units where that changes something."""
+    """Put on duty who works in an hour of the day, and mark the units where that changes something.
+
+    A float nurse also treats, where clinicians are counted: one patient more can be seen at a time.
+    """
     for u in range(plan.beds.shape[0]):
-        nurses = plan.nurses[u, hour] + floating(plan, s, u)
-        if plan.clinicians[u, hour] != s.working[u] or nurses != s.nursing[u]:
+        more = floating(plan, s, u)
+        if plan.clinicians[u, hour] + more != s.working[u] or plan.nurses[u, hour] + more != s.nursing[u]:
             s.dirty[u] = 1
-        s.working[u] = plan.clinicians[u, hour]
-        s.nursing[u] = nurses
+        s.working[u] = plan.clinicians[u, hour] + more
+        s.nursing[u] = plan.nurses[u, hour] + more
 
 
 def arrange(plan: Plan, s: Situation, arrangement: int, hour: int) -> None:
