@@ -17,7 +17,7 @@ from medsim.hospital.batch import NOBODY, ShellBatch, make_decision_batch, play_
 from medsim.hospital.draws import key_of
 from medsim.hospital.evaluation import play_episode
 from medsim.hospital.policy import DoNothing, FunctionHospitalPolicy
-from medsim.hospital.shells import HospitalEnv
+from medsim.hospital.shells import HospitalEnv, HospitalShell
 from medsim_agents.multi_agent import DecisionVecEnv, ModelActs, ParallelVecEnv, RoleVecEnv
 from medsim_agents.multi_agent.acting import everyone
 from medsim_agents.multi_agent.parallel import hospital_others, model_acts
@@ -181,6 +181,36 @@ def test_an_episode_ends_as_a_time_limit_with_its_sums_and_the_next_begins():
     assert observations[0].tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
 
 
+def test_every_episode_has_its_own_sums_also_after_a_return_to_a_snapshot():
+    def to_the_end(env):
+        for _ in range(100):
+            _, _, ended, infos = env.step(np.zeros(1, dtype=np.int64))
+            if ended[0]:
+                return infos[0]["episode"]
+        raise AssertionError("no episode ended")
+
+    env, other = DecisionVecEnv(toy_task(), 1, seed=0), DecisionVecEnv(toy_task(), 1, seed=9)
+    env.reset()
+    to_the_end(env)
+    for _ in range(20):
+        env.step(np.zeros(1, dtype=np.int64))
+    other.restore(env.snapshot())
+    one, again = to_the_end(env), to_the_end(other)
+    alone = play_episode_after(1, DoNothing())
+    assert one["l"] == again["l"] == alone.decisions
+    assert one["r"] == again["r"] == sum(alone.terms.values())
+    assert one["costs"] == again["costs"] == {**alone.costs, "forbidden_action": 0.0}
+
+
+def play_episode_after(episodes, policy):
+    """The next episode of seed 0 after some."""
+    shell = HospitalShell(toy_task(), None)
+    shell.begin(0, None)
+    begin = shell.begin
+    shell.begin = lambda seed, options: [begin(None, None) for _ in range(episodes)]
+    return play_episode(toy_task(), policy, seed=0, shell=shell)
+
+
 def test_copies_differ_seeds_differ_and_a_seed_gives_its_course_again():
     one, same, other = (course_of(DecisionVecEnv(toy_task(), 2, seed=seed), 60) for seed in (1, 1, 2))
     assert np.array_equal(one[0], same[0])
@@ -279,6 +309,22 @@ def test_a_trained_model_acts_for_another_role():
         RoleVecEnv(task, 2, "manager", {"door": ModelActs(MaskablePPO("MlpPolicy", env, **SMALL), None, role="door")}, seed=0).reset()
 
 
+def test_a_model_sees_what_is_scaled_as_in_training_and_its_mask_and_a_number_beyond_an_agents_own_is_nothing():
+    class Noted:
+        observation_space, action_space = SharedView(toy_task()).space, SharedView(toy_task()).action_space
+        policy = None
+
+        def predict(self, seen, state, episode_start, deterministic, action_masks):
+            self.told = seen.tolist(), action_masks.tolist(), deterministic
+            return np.array([2, 2]), None
+
+    acts = ModelActs(Noted(), lambda rows: rows * 10.0, deterministic=False)
+    acts.bind(toy_task())
+    seen, masks = np.array([[1, 2, 3], [1, 2, 0]], dtype=np.float32), np.array([[1, 1, 0], [1, 0, 1]], dtype=np.int8)
+    assert acts.act(np.array([0, 1]), seen, masks)[0].tolist() == [0, 2]  # the door has no third action
+    assert acts.model.told == ([[10, 20, 30, 10, 0], [10, 20, 0, 0, 10]], [[True, True, False], [True, False, True]], False)
+
+
 # Normalisation by role
 
 
@@ -289,6 +335,9 @@ def test_each_roles_numbers_are_normalised_by_their_own_statistics():
     door = rows[rows[:, 3] == 1.0]
     assert abs(door[:, 0].mean()) < 0.2
     assert 0.8 < door[:, 0].std() < 1.2
+    manager = rows[rows[:, 4] == 1.0]  # few rows: statistics of all together would be the door's
+    assert abs(manager[:, 1].mean()) < 0.2
+    assert 0.8 < manager[:, 1].std() < 1.2
     assert set(np.unique(rows[:, 3:])) == {0.0, 1.0}
     raw = env.get_original_obs()
     scale = scale_by_role(env)

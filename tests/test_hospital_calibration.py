@@ -88,7 +88,7 @@ def test_the_product_shape_meets_both_margins_of_the_counts():
     assert expected.sum(axis=1) == pytest.approx(seen.sum(axis=1), rel=1e-9)
 
 
-@pytest.mark.parametrize("level", [0.3, 6.0])
+@pytest.mark.parametrize("level", [0.15, 6.0])
 @pytest.mark.parametrize("per", ["hour", "day"])
 def test_the_dispersion_test_rejects_one_poisson_table_in_twenty(level, per):
     rng = np.random.default_rng(5)
@@ -96,6 +96,9 @@ def test_the_dispersion_test_rejects_one_poisson_table_in_twenty(level, per):
     tests = [dispersion(rng.poisson(np.tile(rates, (8, 1))).astype(float), per) for _ in range(800)]
     rejected = np.mean([test.overdispersed for test in tests])
     assert rejected == pytest.approx(0.05, abs=4.0 * np.sqrt(0.05 * 0.95 / 800))
+    values = np.array([test.p_value for test in tests])
+    assert values.mean() == pytest.approx(0.5, abs=4.0 * 0.2887 / np.sqrt(800))
+    assert values.std() == pytest.approx(0.2887, abs=4.0 * 0.129 / np.sqrt(800))  # as spread as a uniform number
 
 
 def test_the_dispersion_test_finds_rates_that_vary_from_hour_to_hour():

@@ -35,7 +35,7 @@ class View:
 
     def __call__(self, agents: Whole, observations: Rows) -> Rows:
         """Return the rows (m, columns) for who is asked (m,) and a batch's observations (m, K); nobody is taken for the first agent."""
-        return np.concatenate([observations[:, : self.numbers], self.who[0 * agents]], axis=1)
+        return np.concatenate([observations[:, : self.numbers], self.who[np.maximum(agents, 0)]], axis=1)
 
 
 class SharedView(View):
