@@ -17,8 +17,8 @@ __all__ = ["NO_HARM", "HarmModel", "excess_risk", "harm_provenance"]
 
 def excess_risk(base_risk: float, log_odds_ratio: float) -> float:
     """Return the risk added to a base risk (0 to 1) by a logarithm of an odds ratio."""
-    odds = base_risk / (1.0 - base_risk) * exp(log_odds_ratio)
-    return odds / (1.0 + odds) - base_risk
+    ratio = exp(log_odds_ratio)
+    return base_risk * (1.0 - base_risk) * (ratio - 1.0) / (1.0 - base_risk + base_risk * ratio)  # exactly 0 for a ratio of 1
 
 
 @dataclass(frozen=True, kw_only=True)
