@@ -9,13 +9,14 @@ import pytest
 from medsim.cli.main import main
 from medsim.hospital.calibration import MAPPINGS, fit_hospital, read_table, renamed, tidy
 from medsim.hospital.calibration.arrivals import dispersion, fit_rates, weekly_counts
-from medsim.hospital.calibration.back_test import as_of, back_test
+from medsim.hospital.calibration.comparison import as_of, back_test
 from medsim.hospital.calibration.capacity import census_by_hour, occupancy_quantile
 from medsim.hospital.calibration.routing import wilson
 from medsim.hospital.calibration.simulated import encounter_table
 from medsim.hospital.calibration.stays import fit_stays, kaplan_meier
 from medsim.hospital.draws import key_of
 from medsim.hospital.flow.config import Arrivals, HospitalConfig, Stay, Unit
+from medsim.hospital.flow.environment import hospital_flow_task
 from medsim.hospital.flow.model import FlowModel
 
 MONDAY = pd.Timestamp("2024-01-01")
@@ -419,6 +420,17 @@ def test_fit_writes_a_configuration_that_can_be_read_back_and_run(csv, tmp_path,
     model.run()
     assert model.metrics()["occupied_ed_share"] > 0.0
     assert "arrivals" in report.read_text(encoding="utf-8")
+
+
+def test_units_with_agents_are_decided_for_in_the_environment(csv, tmp_path, capsys):
+    out = tmp_path / "config.json"
+    assert main(["hospital", "fit", str(csv), "--agent", "ed", "--agent", "ward", "--out", str(out)]) == 0
+    task = hospital_flow_task(config=str(out))
+    assert task.agents == ("ed", "ward")
+    assert [unit.choose_by for unit in task.hospital.units] == ["triage", "source"]
+    assert {row.source for row in task.provenance() if row.name == "units.ed.beds"} == {task.hospital.sources["units.ed.beds"]}
+    assert main(["hospital", "fit", str(csv), "--agent", "icu"]) == 2
+    assert "unit with an agent must be one of 'ed', 'ward', not 'icu'" in capsys.readouterr().err
 
 
 def test_fit_in_json_holds_what_the_report_prints(csv, capsys):

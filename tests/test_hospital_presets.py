@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medsim.cli.main import main
-from medsim.hospital.calibration.back_test import by_rules
+from medsim.hospital.calibration.comparison import by_rules
 from medsim.hospital.draws import key_of
 from medsim.hospital.flow.config import Arrivals, HospitalConfig, Stay, Unit
 from medsim.hospital.flow.load import admitted_share, offered_load

@@ -11,7 +11,7 @@ from medsim.cli.verbs import Verb
 
 if TYPE_CHECKING:
     from medsim.hospital.calibration import Fit, Mapping
-    from medsim.hospital.calibration.back_test import BackTest
+    from medsim.hospital.calibration.comparison import BackTest
     from medsim.hospital.flow.config import HospitalConfig
 
 __all__ = ["VERB", "write_whole"]
@@ -56,7 +56,10 @@ def configure_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--capacity-quantile", type=float, default=1.0, metavar="Q", help="of the census over time, elsewhere (default 1: the largest)"
     )
-    parser.add_argument("--discipline", default="priority", help="of the queues: fifo, priority, ..., agent (default %(default)s)")
+    parser.add_argument(
+        "--discipline", default="priority", help="of the queues: fifo, priority, preemptive, accumulating (default %(default)s)"
+    )
+    parser.add_argument("--agent", action="append", default=[], metavar="UNIT", help="whose beds an agent gives; can be repeated")
     parser.add_argument("--end", metavar="TIME", help="when the table was drawn (default: the latest time in it)")
     parser.add_argument("--strict", action="store_true", help="refuse a table with bad rows, after reporting them")
     parser.add_argument("--back-test", "--backtest", action="store_true", help="simulate the fitted hospital beside the data")
@@ -105,7 +108,7 @@ def fitted(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.table} has {len(table.bad)} bad rows; without --strict the others are fitted")
     options = {
         "capacities": capacities_of(args.capacity), "capacity_quantile": args.capacity_quantile, "discipline": args.discipline,
-        "name": args.table.stem,
+        "agents": args.agent, "name": args.table.stem,
     }  # fmt: skip
     fit = fit_encounters(table, **options)
     tested = tested_back(args, table, options) if args.back_test else None
@@ -126,7 +129,7 @@ def fitted(args: argparse.Namespace) -> int:
 
 def tested_back(args: argparse.Namespace, table: Any, options: dict[str, Any]) -> "BackTest":
     """Return the back-test, with progress."""
-    from medsim.hospital.calibration.back_test import back_test
+    from medsim.hospital.calibration.comparison import back_test
 
     with Progress(args.replications, "run", "back-test") as progress:
         return back_test(table, hold_out=args.hold_out, replications=args.replications, seed=args.seed, progress=progress.update, **options)

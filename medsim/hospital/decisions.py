@@ -54,6 +54,10 @@ class Desk:
         end.callbacks.append(self._finish)
 
     def _finish(self, event: simpy.Event) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the episode: nobody is asked any more."""
         self.over = True
         self._wake_up()
 

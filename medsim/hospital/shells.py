@@ -22,7 +22,8 @@ from medsim.hospital.task import DecisionModel, HospitalTask, Ledger
 __all__ = ["FORBIDDEN", "HospitalEnv", "HospitalParallelEnv", "HospitalShell"]
 
 FORBIDDEN = "forbidden_action"
-RENDER_MODES = ("rgb_array", "ansi")
+LARGEST = 1e9  # of a number in the true state: counts, hours, kilometres
+RENDER_MODES = ("rgb_array", "ansi", "human")
 Observation = npt.NDArray[np.float32] | dict[str, npt.NDArray[Any]]
 Info = dict[str, Any]
 
@@ -150,13 +151,16 @@ class HospitalShell:
         return self.present_model().log.frame()
 
     def picture(self) -> Any:
-        """Return a bed board of this moment: an image (height, width, 3), uint8, or a text, as the render mode says."""
+        """Return a bed board of this moment: an image (height, width, 3), uint8, or a text, as the render mode says; "human" prints it."""
         from medsim.render.bed_board import board_picture, board_text
 
         if self.render_mode is None:
             gym.logger.warn("render() was called without a render_mode; pass render_mode='rgb_array'")
             return None
         board = self.present_model().board()
+        if self.render_mode == "human":
+            print(board_text(board))
+            return None
         return board_text(board) if self.render_mode == "ansi" else board_picture(board)
 
 
@@ -189,7 +193,7 @@ class HospitalParallelEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc]
         self.observation_spaces = {agent: by_role[role][0] for agent, role in task.roles.items()}
         self.action_spaces = {agent: by_role[role][1] for agent, role in task.roles.items()}
         count = len(task.state_names)
-        self.state_space = gym.spaces.Box(-np.inf, np.inf, (count,), dtype=np.float32)
+        self.state_space = gym.spaces.Box(-LARGEST, LARGEST, (count,), dtype=np.float32)
 
     def observation_space(self, agent: str) -> Any:
         """Return an agent's observation space, the same object each time."""
@@ -240,7 +244,7 @@ class HospitalParallelEnv(ParallelEnv[str, Any, Any]):  # type: ignore[misc]
         return np.array(self.shell.present_model().state(), dtype=np.float32)
 
     def render(self) -> Any:
-        """Return a bed board of this moment (``rgb_array``), or the same in text (``ansi``)."""
+        """Return a bed board of this moment (``rgb_array``), or the same in text (``ansi``); ``human`` prints the text."""
         return self.shell.picture()
 
     def close(self) -> None:
@@ -298,7 +302,7 @@ class HospitalEnv(gym.Env[Any, Any]):
         return self.shell.mask_of(self.agent).astype(np.bool_)
 
     def render(self) -> Any:
-        """Return a bed board of this moment (``rgb_array``), or the same in text (``ansi``)."""
+        """Return a bed board of this moment (``rgb_array``), or the same in text (``ansi``); ``human`` prints the text."""
         return self.shell.picture()
 
     def provenance(self) -> list[Provenance]:

@@ -89,7 +89,7 @@ class NearestWithoutDiversion(RegionPolicy):
 
 
 class Levelled(RegionPolicy):
-    """Nearest ambulance, the hospital of least travel and expected wait, and transfers from where many board to where beds are free."""
+    """Nearest ambulance, the hospital of least travel and expected wait, and transfers from where most board to where beds are free."""
 
     name = "levelled"
     boarders_at_least, beds_at_least = 1.0, 1.0  # chosen: by trial on seed 1, which is not that of the test episodes
@@ -113,7 +113,7 @@ class Levelled(RegionPolicy):
         return self.number("ems", f"to hospital {best}")
 
     def move(self, seen: Vector, mask: Mask) -> int:
-        """Return the move from where most board to where most beds are free, if there are enough of both and an ambulance to spare."""
+        """Return the move from where most board to where most beds are free, if there are any of both and an ambulance to spare."""
         me = "coordinator"
         beds = [self.of(me, seen, i, "beds free") - self.of(me, seen, i, "on the way") for i in range(self.hospitals)]
         boarding = [self.of(me, seen, i, "boarding") for i in range(self.hospitals)]

@@ -73,6 +73,7 @@ def fit_hospital(
     capacities: Mapping[str, int] | None = None,
     capacity_quantile: float = 1.0,
     discipline: str = "priority",
+    agents: Iterable[str] = (),
     name: str = "fitted",
     end: str | None = None,
     bad_rows: Iterable[BadRow] = (),
@@ -83,7 +84,8 @@ def fit_hospital(
         frame: a pandas DataFrame with the columns of ``encounters``, or others by ``mapping``.
         capacities: unit -> beds, where they are known. capacity_quantile: of the census over time that counts as the number of beds
             elsewhere (1: the largest).
-        discipline: of the queues, such as "priority" or "agent"; without triage_acuity "priority" is "fifo".
+        discipline: of the queues, such as "priority"; without triage_acuity that is "fifo".
+        agents: units whose beds agents give instead: by triage category where patients wait to be seen, elsewhere by where they wait.
         end: when the table was drawn (ISO 8601); none: the latest time in it.
         bad_rows: lines that were already found to be unreadable (``read_table``).
 
@@ -95,6 +97,7 @@ def fit_hospital(
         capacities=capacities,
         capacity_quantile=capacity_quantile,
         discipline=discipline,
+        agents=agents,
         name=name,
     )
 
@@ -105,6 +108,7 @@ def fit_encounters(
     capacities: Mapping[str, int] | None = None,
     capacity_quantile: float = 1.0,
     discipline: str = "priority",
+    agents: Iterable[str] = (),
     name: str = "fitted",
     window_h: tuple[int, int] | None = None,
 ) -> Fit:
@@ -116,7 +120,9 @@ def fit_encounters(
     one_of("discipline", discipline, DISCIPLINES)
     if not 0.0 < capacity_quantile <= 1.0:
         raise ValueError(f"capacity_quantile must be above 0 and at most 1, not {capacity_quantile!r}")
-    given = dict(capacities or {})
+    given, deciding = dict(capacities or {}), tuple(agents)
+    for unit in deciding:
+        one_of("unit with an agent", unit, table.units)
     for unit, beds in given.items():
         one_of("unit of capacities", unit, table.units)
         if isinstance(beds, bool) or not isinstance(beds, int) or beds < 1:
@@ -125,7 +131,7 @@ def fit_encounters(
     units = tuple(fit_unit(table, k, routes[k], given.get(unit), capacity_quantile) for k, unit in enumerate(table.units))
     arrivals = tuple(fit_stream(table, k, window_h) for k in range(len(table.units)) if (table.first & (table.unit == k)).any())
     rule = "fifo" if discipline == "priority" and not table.has_acuity else discipline
-    config = configuration(name, arrivals, units, rule)
+    config = configuration(name, arrivals, units, rule, deciding)
     return Fit(config=config, arrivals=arrivals, units=units, table=table, notes=tuple(notes_of(table, units, rule, discipline)))
 
 
@@ -186,8 +192,12 @@ def stays_by_acuity(lengths: Any, over: Bools, here: Bools, acuity: Any, pooled:
     return fits if sum(fit.best.aic for fit in fits.values()) < alike.best.aic else {}
 
 
-def configuration(name: str, arrivals: tuple[ArrivalFit, ...], units: tuple[UnitFit, ...], discipline: str) -> HospitalConfig:
+def configuration(
+    name: str, arrivals: tuple[ArrivalFit, ...], units: tuple[UnitFit, ...], discipline: str, agents: tuple[str, ...]
+) -> HospitalConfig:
     """Return the fitted configuration, with where each number comes from."""
+    busiest = max(arrivals, key=lambda stream: stream.count).unit
+    seen_in = max(units, key=lambda unit: (sum(unit.patience.left), unit.name == busiest)).name
     sources: dict[str, str] = {}
     built = []
     for unit in units:
@@ -199,7 +209,8 @@ def configuration(name: str, arrivals: tuple[ArrivalFit, ...], units: tuple[Unit
                 beds=unit.use.beds,
                 stays=stays,
                 exits=unit.routing.exits,
-                discipline=discipline,
+                discipline="agent" if unit.name in agents else discipline,
+                choose_by="source" if unit.name in agents and unit.name != seen_in else "triage",
                 clinicians=(unit.use.treating,) if treating else (),
                 blocks=unit.use.boarded > 0.0,
                 patience_h=unit.patience.mean_h,
@@ -212,9 +223,7 @@ def configuration(name: str, arrivals: tuple[ArrivalFit, ...], units: tuple[Unit
         streams.append(Arrivals(name=stream.name, unit=stream.unit, rates_per_h=rates, acuity=stream.acuity))
         sources[f"arrivals.{stream.name}.rates_per_h"] = f"fitted: {stream.count} arrivals, shape {stream.shapes[0].name!r} by AIC"
         sources[f"arrivals.{stream.name}.acuity"] = f"fitted: {sum(stream.acuity_counts)} arrivals of known acuity"
-    busiest = max(arrivals, key=lambda stream: stream.count).unit
-    waits = max(units, key=lambda unit: (sum(unit.patience.left), unit.name == busiest)).name
-    return HospitalConfig(name=name, units=tuple(built), arrivals=tuple(streams), seen_in=waits, sources=sources)
+    return HospitalConfig(name=name, units=tuple(built), arrivals=tuple(streams), seen_in=seen_in, sources=sources)
 
 
 def unit_stays(unit: UnitFit) -> tuple[Stay, ...]:

@@ -23,7 +23,7 @@ CHOSEN_COSTS = {
     "boarding_weight": Sourced(2.0, "chosen: an hour of boarding as bad as an hour of waiting at acuity 4"),
     "leaving_weight": Sourced(10.0, "chosen: to lose a patient is as bad as ten hours of waiting at acuity 5"),
     "early_step_down_weight": Sourced(10.0, "chosen: as bad as to lose a patient from the queue"),
-    "overtime_weight": Sourced(2.0, "chosen: an hour of a float nurse costs as much as an hour of boarding"),
+    "overtime_weight": Sourced(2.0, "chosen: an hour of overtime weighs as much as two hours of waiting at acuity 5"),
     "readmission_per_day_cut": Sourced(
         0.1, "chosen: the direction is that of Kc and Terwiesch 2012 (early discharge from intensive care brings patients back)"
     ),

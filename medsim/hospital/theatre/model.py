@@ -307,9 +307,7 @@ class TheatreModel:
         busy = any(self.waiting) or any(self.account.used.values()) or self.account.boarding
         if over and not busy and not self.desk.over:
             self.outcome = "work done"
-            self.desk.over = True
-            if not self.desk.wake.triggered:
-                self.desk.wake.succeed()
+            self.desk.close()
 
     def close(self) -> None:
         """Count what is left when watching ends: emergencies handed over, and what waiting until now is associated with."""
