@@ -9,8 +9,8 @@ import pytest
 from medsim.cli.main import main
 from medsim.hospital.calibration import MAPPINGS, fit_hospital, read_table, renamed, tidy
 from medsim.hospital.calibration.arrivals import dispersion, fit_rates, weekly_counts
-from medsim.hospital.calibration.comparison import as_of, back_test
 from medsim.hospital.calibration.capacity import census_by_hour, occupancy_quantile
+from medsim.hospital.calibration.comparison import as_of, back_test
 from medsim.hospital.calibration.routing import wilson
 from medsim.hospital.calibration.simulated import encounter_table
 from medsim.hospital.calibration.stays import fit_stays, kaplan_meier

@@ -15,6 +15,7 @@ from benchmarks.speed.groups import GROUPS
 from benchmarks.speed.measures import MEASURES, Found, Plan, Verdict, verdicts
 from benchmarks.speed.peer import HOW_TO
 from benchmarks.speed.plots import pictures
+from benchmarks.speed.queues import HOW_TO as CIW_HOW_TO
 from benchmarks.speed.report import as_data, json_bytes, page, row, write_whole
 from medsim_agents.provenance import commit, hardware, versions
 
@@ -30,9 +31,12 @@ groups:
   threads     two threads and more                           training    SB3 PPO: our VecEnv v DummyVecEnv
   share       the environment's share of PPO's time          shares      where a step's time goes
   growth      cost against batch size and episode length    sepsis      Sepsis-v0: one, a batch, its reset, over its floor
+  hospital    HospitalFlow-v0: SimPy, compiled, a batch      queues      M/M/10 v SimPy and Ciw (needs --ciw-python)
 
 simglucose needs older packages than medsim, so it runs under an interpreter of its own:
   {HOW_TO}
+Ciw, too, lives in its own: it installs a package called tests.
+  {CIW_HOW_TO}
 """
 
 
@@ -43,6 +47,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke run in less than a minute: every step, figures that mean nothing")
     parser.add_argument("--only", nargs="+", metavar="GROUP", choices=[group.name for group in GROUPS], help="some groups alone")
     parser.add_argument("--peer-python", type=Path, metavar="PATH", help="interpreter of an environment that has simglucose")
+    parser.add_argument("--ciw-python", type=Path, metavar="PATH", help="interpreter of an environment that has Ciw")
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="for the results (default: benchmarks/speed; a new one if --quick or --only)"
     )
@@ -57,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     out = options.out or (Path(tempfile.mkdtemp(prefix="medsim-speed-")) if part else HERE)
     load = {"before": load_average()}
     with tempfile.TemporaryDirectory() as built:
-        plan = Plan(quick=options.quick, peer_python=options.peer_python, folder=Path(built))
+        plan = Plan(quick=options.quick, peer_python=options.peer_python, ciw_python=options.ciw_python, folder=Path(built))
         table, found, skipped = measured(plan, options.only)
     load["after"] = load_average()
     data = as_data(described(options, load), table, found, skipped)
@@ -95,6 +100,7 @@ def described(options: argparse.Namespace, load: dict[str, float]) -> dict[str, 
     flags = [flag for flag, given in (("--quick", options.quick), ("--json", options.json)) if given]
     flags += ["--only", *options.only] if options.only else []
     flags += ["--peer-python", "PYTHON"] if options.peer_python else []
+    flags += ["--ciw-python", "PYTHON"] if options.ciw_python else []
     return {
         "command": shlex.join(["python", "-m", "benchmarks.speed", *flags]),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

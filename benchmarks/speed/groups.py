@@ -3,7 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.speed import against_c, against_simglucose, growth, rates, sepsis, shares, shells, startup, threads, training
+from benchmarks.speed import (
+    against_c,
+    against_simglucose,
+    growth,
+    hospital,
+    queues,
+    rates,
+    sepsis,
+    shares,
+    shells,
+    startup,
+    threads,
+    training,
+)
 from benchmarks.speed.c_kernel import why_no_c_kernel
 from benchmarks.speed.measures import Found, Plan
 from benchmarks.speed.peer import why_no_peer
@@ -33,4 +46,6 @@ GROUPS = (
     Group("shares", shares.measure),
     Group("growth", growth.measure),
     Group("sepsis", sepsis.measure),
+    Group("hospital", hospital.measure),
+    Group("queues", queues.measure, lambda plan: queues.why_no_ciw(plan.ciw_python)),
 )

@@ -55,6 +55,17 @@ MEASURES = (
     Measure(name="collection", group="training", at_least=3, unit="x", what="SB3 PPO collection: our VecEnv v DummyVecEnv, 256"),
     Measure(name="training", group="training", at_least=1.5, unit="x", what="SB3 PPO whole training, 4 epochs: the same"),
     Measure(name="environment_share", group="share", at_most=10, unit="%", what="environment's share of SB3 PPO's time, 1,024"),
+    Measure(name="hospital_simpy_rate", group="hospital", unit="decisions/s", what="HospitalFlow-v0 on SimPy, one"),
+    Measure(name="hospital_one_rate", group="hospital", unit="decisions/s", what="the same on the compiled core, one"),
+    Measure(name="hospital_batch_rate", group="hospital", unit="decisions/s", what="the same, batch of 256"),
+    Measure(name="hospital_one_v_simpy", group="hospital", unit="x", what="the compiled core over SimPy, one"),
+    Measure(name="hospital_batch_v_simpy", group="hospital", at_least=50, unit="x", what="the same, batch of 256"),
+    Measure(name="queue_one_rate", group="queues", unit="customers/s", what="M/M/10 at load 0.9 as a compiled hospital, one"),
+    Measure(name="queue_batch_rate", group="queues", unit="customers/s", what="the same, 64"),
+    Measure(name="queue_simpy_rate", group="queues", unit="customers/s", what="the same in plain SimPy"),
+    Measure(name="queue_ciw_rate", group="queues", unit="customers/s", what="the same in Ciw 3.2.7"),
+    Measure(name="queue_v_simpy", group="queues", unit="x", what="the compiled hospital over plain SimPy"),
+    Measure(name="queue_v_ciw", group="queues", at_least=100, unit="x", what="the compiled hospital over Ciw"),
     Measure(name="import_s", group="startup", at_most=0.8, unit="CPU s", what="import medsim"),
     Measure(name="cold_s", group="startup", at_most=10, unit="CPU s", what="first gym.make, reset and step, nothing compiled yet"),
     Measure(name="cached_s", group="startup", at_most=1.5, unit="CPU s", what="the same, compiled before"),
@@ -67,6 +78,7 @@ class Plan:
 
     quick: bool
     peer_python: Path | None
+    ciw_python: Path | None = None
     folder: Path  # for what is built on the way
 
     @property

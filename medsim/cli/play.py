@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 from medsim.cli.verbs import Verb, parse_settings
 from medsim.core.environment import PatientEnv
+from medsim.registry import is_hospital
 
 __all__ = ["VERB"]
 
@@ -25,7 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Play one episode."""
+    """Play one episode.
+
+    Raises:
+        ValueError: the environment is a hospital.
+    """
+    if is_hospital(args.env):
+        raise ValueError(f"{args.env} is a hospital, and this verb steps patients; medsim render shows its bed board")
     env: Any = gym.make(args.env, **parse_settings(args.set)).unwrapped
     observation, _ = env.reset(seed=args.seed, options={"patient": args.patient} if args.patient else None)
     print(f"{args.env}. Research simulation, not medical advice.\naction: {env.action_space}  {env.task.action_meaning}\n{HELP}\n")

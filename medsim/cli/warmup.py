@@ -5,7 +5,7 @@ import dataclasses
 import time
 
 from medsim.cli.verbs import Verb
-from medsim.registry import ENVIRONMENTS, card, make_task
+from medsim.registry import ENVIRONMENTS, HOSPITALS, card, is_hospital, make_task
 
 __all__ = ["VERB"]
 
@@ -23,7 +23,11 @@ def run(args: argparse.Namespace) -> int:
     from medsim.core.kernels import NEXT_STEP
     from medsim.core.tabular import TabularTask
 
-    for env_id in [card(name).id for name in args.env] or [one.id for one in ENVIRONMENTS if one.available]:
+    hospitals = [name for name in args.env if is_hospital(name)] if args.env else [one.id for one in HOSPITALS]
+    for env_id in hospitals:
+        warm_hospital(env_id)
+    treatments = [card(name).id for name in args.env if not is_hospital(name)]
+    for env_id in treatments if args.env else [one.id for one in ENVIRONMENTS if one.available]:
         task = make_task(env_id)
         for name, view in task.model.views.items():
             start = time.perf_counter()
@@ -38,6 +42,20 @@ def run(args: argparse.Namespace) -> int:
             print(f"{env_id} {name}: ready in {time.perf_counter() - start:.1f} s")
     print(f"kernels are kept in {cache_folder() / 'kernels'}")
     return 0
+
+
+def warm_hospital(env_id: str) -> None:
+    """Compile what a batch of hospitals needs; one that is not compiled is ready at once."""
+    import numpy as np
+
+    from medsim.hospital.batch import make_decision_batch
+
+    start = time.perf_counter()
+    batch = make_decision_batch(make_task(env_id), 2)
+    batch.seed(0)
+    batch.reset()
+    batch.step(np.zeros(2, dtype=np.int64))
+    print(f"{env_id}: ready in {time.perf_counter() - start:.1f} s")
 
 
 VERB = Verb("warmup", "compile the environments' kernels now", configure, run)

@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from medsim.core.compile import jit_enabled
-from medsim.core.compile import compiled_together
+from medsim.core.compile import compiled_together, jit_enabled
 from medsim.evaluation.exact import NOBODY, TIE, Exact, Problem, Tally
 
 __all__ = ["Controller", "belief_grid", "best_controller", "controller_value", "upper_bound"]

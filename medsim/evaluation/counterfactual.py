@@ -16,11 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from medsim.core.compile import jit_enabled
+from medsim.core.compile import compiled_together, jit_enabled
 from medsim.core.portable import exp, log
 from medsim.core.streams import Key, seed_words, uniform, words
 from medsim.core.tabular import TabularTask
-from medsim.core.compile import compiled_together
 from medsim.core.tabular_kernels import STATE
 from medsim.core.vector import PatientVectorEnv
 from medsim.evaluation.scoring import table_of
