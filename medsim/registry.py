@@ -136,7 +136,8 @@ HOSPITALS: tuple[HospitalCard, ...] = (
         policies="medsim.policies.hospital_flow",
         floor_policy="random",
         protocol_policy="priority",
-        ceiling_policy="managed",
+        ceiling_policy="beds-follow",
+        episodes=100,
         scores=Scores(floor=-2.0, protocol=-1.0, ceiling=0.0, command="medsim evaluate medsim/HospitalFlow-v0 --policy all"),
     ),
     HospitalCard(
@@ -161,7 +162,7 @@ HOSPITALS: tuple[HospitalCard, ...] = (
         floor_policy="random",
         protocol_policy="nearest",
         ceiling_policy="levelled",
-        scores=Scores(floor=-2.0, protocol=-1.0, ceiling=0.0, command="medsim evaluate medsim/RegionalNetwork-v0 --policy all"),
+        scores=Scores(floor=-1340.87, protocol=-846.67, ceiling=-545.47, command="medsim evaluate medsim/RegionalNetwork-v0 --policy all"),
     ),
     HospitalCard(
         id="medsim/Theatre-v0",

@@ -14,6 +14,7 @@ from medsim.hospital.flow.config import Arrivals, HospitalConfig, Stay, Unit
 from medsim.hospital.flow.hospitals import Hospitals
 from medsim.hospital.flow.kernels import kernels_of
 from medsim.hospital.flow.model import FlowModel
+from medsim.hospital.flow.recursion import fifo_waits
 from medsim.hospital.flow.seen import seen_of
 from medsim.hospital.presets import preset
 from tests.hospitals import queue, small_hospital
@@ -238,3 +239,17 @@ def test_streams_of_arrivals_do_not_disturb_each_other() -> None:
         arrives = frame[(frame["event"] == "arrives") & (frame["place"] == "triage")]
         times.append(arrives["time_h"].to_numpy())
     np.testing.assert_array_equal(times[0], times[1])
+
+
+def test_waits_are_those_of_kiefer_and_wolfowitzs_recursion_one_by_one() -> None:
+    model = FlowModel(queue((9.0,), beds=10), key_of(21), horizon_h=120.0)
+    model.run()
+    frame = model.log.frame()
+    asked, got = (frame[frame["event"] == event].set_index("patient")["time_h"] for event in ("asks for a bed", "gets a bed"))
+    waits = (got - asked).dropna().sort_index()
+    exact = fifo_waits(key_of(21), rate_per_h=9.0, mean_h=1.0, servers=10, customers=len(waits))
+    assert len(waits) > 900
+    assert (waits > 0.0).mean() > 0.3
+    np.testing.assert_allclose(waits, exact, rtol=0.0, atol=1e-9)
+    with pytest.raises(ValueError, match="servers must be positive, not 0"):
+        fifo_waits(key_of(21), rate_per_h=9.0, mean_h=1.0, servers=0, customers=10)

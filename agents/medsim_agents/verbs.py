@@ -29,7 +29,8 @@ and costs. Two settings say how several roles learn:
   sharing=shared   one policy for all roles, which is told who is asked (default)
   sharing=role     a policy for each role (ppo, a2c, maskable-ppo): in so many rounds (rounds=5) each role in turn learns on its own clock,
                    a manager's step its 4 hours, a unit's the next event, while the others act by their latest policies; --steps are the
-                   learners' decisions, shared out evenly. Stopped, it goes on from the start of what the role at hand was learning."""
+                   learners' decisions, more for roles that are asked more often. It takes longer than one policy for all. Stopped, it goes
+                   on from the start of what the role at hand was learning."""
 
 BENCHMARK_EXAMPLES = """examples:
   medsim benchmark run quick           train and judge, print the table, write benchmarks/site/index.html

@@ -183,11 +183,13 @@ HEAD = """# Routing between two hospitals: PPO beside the exact optimum
 
 `medsim/RegionalNetwork-v0`, `variant="routing"`, 4 + 4 servers of rates 1 and 0.25 an hour, 4.2 patients an hour. The figure is the mean
 number of patients in both hospitals in steady state, computed exactly from each policy's table (`medsim.hospital.theory.routing`); of PPO:
-of the greedy table that it learned on the environment. Fewer is better. Two kinds of PPO, with the same settings:
+of the greedy table that it learned on the environment. Fewer is better. Two kinds of PPO, same settings:
 
-- **shaped**: its reward has a potential added (gamma Phi(next) - Phi), which changes no policy's rank but takes most of the noise away. Phi is
+- **shaped**: its reward has a potential added (gamma Phi(next) - Phi), which moves no optimum but takes most of the noise away. Phi is
   what the *proportional split* is known to cost from there on, in closed form; nothing of the optimum or of the shortest queue is in it.
 - **plain**: without the potential.
+
+Settings were chosen by trial on seeds 0 to 3; the seeds below are others.
 
 | policy | mean number (95 % interval over seeds, Student's t) | above the optimum | of the gap between shortest queue and optimum closed |
 |---|---|---|---|
@@ -210,11 +212,11 @@ def page(result: dict[str, Any], command: str) -> str:
         f"| {run['p_at_limit']:.1e} | {', '.join(map(str, run['sends_to_1_from']))} |"
         for run in result["runs"]
     ]
-    verdicts = [
-        f"PPO, {arm[4:]}, {'beats' if result[arm]['beats_shortest_queue'] else 'does not beat'} joining the shortest queue: its interval is "
-        f"{'below' if result[arm]['beats_shortest_queue'] else 'not below'} {queue:.4f}."
-        for arm in ("ppo_shaped", "ppo_plain")
-    ]
+    verdicts = []
+    for arm in ("ppo_shaped", "ppo_plain"):
+        beats = result[arm]["beats_shortest_queue"]
+        verb, where = ("beats", "below") if beats else ("does not beat", "not below")
+        verdicts.append(f"PPO, {arm[4:]}, {verb} joining the shortest queue: its interval is {where} {queue:.4f}.")
     tail = [
         "| kind | seed | decisions | s | mean number | probability at the table's limit | sends to 1 from n0 = (n1 = 0, 1, ... 7) |",
         "|---|---|---|---|---|---|---|",
@@ -234,18 +236,23 @@ def page(result: dict[str, Any], command: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=100, help="settings were chosen on seeds 0 to 3, which are not reported")
     parser.add_argument("--steps", type=int, default=100_000, help="decisions of each seed")
     parser.add_argument("--processes", type=int, default=1, help="seeds trained side by side")
     parser.add_argument("--json", action="store_true", help="print the figures, and write nothing")
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     with multiprocessing.get_context("spawn").Pool(args.processes) as pool:
-        runs = pool.map(one_seed, [(seed, args.steps, shaped) for shaped in (True, False) for seed in range(args.seeds)], chunksize=1)
+        runs = pool.map(
+            one_seed,
+            [(seed, args.steps, shaped) for shaped in (True, False) for seed in range(args.first_seed, args.first_seed + args.seeds)],
+            chunksize=1,
+        )
     result = figures(runs)
     result |= {
         "when": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": commit(),
-        "hardware": dict(hardware(cores=args.processes)),
+        "hardware": dict(hardware(cores=min(args.processes, os.cpu_count() or 1))),
         "versions": versions(),
     }
     if args.json:

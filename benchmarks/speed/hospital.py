@@ -1,6 +1,6 @@
 """``medsim/HospitalFlow-v0``: decisions a second on SimPy, on the compiled core one at a time and in a batch, and under PPO.
 
-The hospital is the environment's default, a week of a district general hospital at a fifth of its size. Beds go to the last that the mask
+The hospital is the environment's default, a week of a district general hospital at half its size. Beds go to the last that the mask
 allows; a batch is played until the first of its episodes ends. What is seen is computed at every decision, in all of them.
 """
 

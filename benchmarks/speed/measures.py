@@ -66,6 +66,8 @@ MEASURES = (
     Measure(name="queue_ciw_rate", group="queues", unit="customers/s", what="the same in Ciw 3.2.7"),
     Measure(name="queue_v_simpy", group="queues", unit="x", what="the compiled hospital over plain SimPy"),
     Measure(name="queue_v_ciw", group="queues", at_least=100, unit="x", what="the compiled hospital over Ciw"),
+    Measure(name="queue_recursion_rate", group="queues", unit="customers/s", what="the same waits by a compiled recursion without events"),
+    Measure(name="queue_recursion_v_ciw", group="queues", at_least=100, unit="x", what="the compiled recursion over Ciw"),
     Measure(name="import_s", group="startup", at_most=0.8, unit="CPU s", what="import medsim"),
     Measure(name="cold_s", group="startup", at_most=10, unit="CPU s", what="first gym.make, reset and step, nothing compiled yet"),
     Measure(name="cached_s", group="startup", at_most=1.5, unit="CPU s", what="the same, compiled before"),

@@ -1,6 +1,6 @@
 """Runs M/M/10 in Ciw under its own interpreter: each line ``20000`` (customers) on stdin gives its clocks and the mean wait as JSON.
 
-Ciw installs a top-level package called ``tests``, which would hide the tests of whoever imports it, so it lives in an environment of its own.
+Ciw installs a top-level package called ``tests``, which would hide the tests of whoever has it, so it lives in an environment of its own.
 """
 
 import json

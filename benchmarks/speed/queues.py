@@ -12,7 +12,9 @@ import simpy
 from benchmarks.hospital.oracles import queue, station
 from benchmarks.speed.measures import Found, Plan
 from benchmarks.speed.timing import Clocks, Work, interleave, quotients
+from medsim.hospital.draws import key_of
 from medsim.hospital.flow.hospitals import Hospitals
+from medsim.hospital.flow.recursion import fifo_waits
 
 __all__ = ["HOW_TO", "Ciw", "measure", "plain_simpy", "why_no_ciw"]
 
@@ -108,18 +110,31 @@ def measure(plan: Plan) -> Found:
     works = {
         "compiled, one": core_work(many, 1),
         "compiled, 64": core_work(many, 64),
+        "compiled recursion": Work(units=many, run=lambda: run_recursion(many)),
         "SimPy": Work(units=few, run=lambda: run_simpy(few)),
         "Ciw": Work(units=few, run=lambda: peer.run(few)),
     }
     timings = interleave(works, min(plan.repeats, ROUNDS), "queues")
     peer.close()
-    rates = {"queue_one_rate": "compiled, one", "queue_batch_rate": "compiled, 64", "queue_simpy_rate": "SimPy", "queue_ciw_rate": "Ciw"}
+    rates = {
+        "queue_recursion_rate": "compiled recursion",
+        "queue_one_rate": "compiled, one",
+        "queue_batch_rate": "compiled, 64",
+        "queue_simpy_rate": "SimPy",
+        "queue_ciw_rate": "Ciw",
+    }
     values = {name: [1.0 / seconds for seconds in timings[work].cpu] for name, work in rates.items()}
     values["queue_v_simpy"] = quotients(timings["SimPy"].cpu, timings["compiled, one"].cpu)
     values["queue_v_ciw"] = quotients(timings["Ciw"].cpu, timings["compiled, one"].cpu)
+    values["queue_recursion_v_ciw"] = quotients(timings["Ciw"].cpu, timings["compiled recursion"].cpu)
     return Found(values=values, timings=timings, more={"versions": peer.versions})
 
 
 def run_simpy(customers: int) -> None:
     """Serve customers in SimPy."""
     plain_simpy(customers)
+
+
+def run_recursion(customers: int) -> None:
+    """Serve customers by the compiled recursion, which keeps no events."""
+    fifo_waits(key_of(1), rate_per_h=ARRIVALS_PER_H, mean_h=1.0, servers=SERVERS, customers=customers)

@@ -203,7 +203,8 @@ def compiled_together(name: str, *entries: Any, parallel: tuple[Any, ...] = (), 
         filed = types.FunctionType(function.__code__.replace(co_filename=home), function.__globals__, label, function.__defaults__)
         threaded = label in {one.__name__ for one in parallel}
         options = {"_nrt": False} if copied else {}  # what is copied in counts no references, so nor may the function around it
-        made[label] = numba.njit(cache=True, error_model="numpy", nogil=True, parallel=threaded, **options)(filed)
+        dispatcher = numba.njit(cache=True, error_model="numpy", nogil=True, parallel=threaded, **options)(filed)
+        made[label] = _announced(dispatcher, label, name.replace("_", " "), Path(home)) if copied else dispatcher
     return made
 
 
@@ -233,18 +234,18 @@ def cache_file(name: str, digest: str, text: str) -> Path:
     return path
 
 
-def _announced(dispatcher: Any, name: str, model_name: str, home: Path) -> Callable[..., None]:
+def _announced(dispatcher: Any, name: str, model_name: str, home: Path) -> Callable[..., Any]:
     """Return the kernel; if its machine code is not in the cache yet, say on stderr, at its first call, that it is being compiled."""
     if any((home.parent / "__pycache__").glob(f"{home.stem}.{name}-*.nbi")):
         return dispatcher  # type: ignore[no-any-return]
 
     said = False
 
-    def first_call(*arguments: Any) -> None:
+    def first_call(*arguments: Any) -> Any:
         nonlocal said
         if not said:
             print(f"medsim: compiling the {model_name} model ({name}) for this machine, once; a few seconds", file=sys.stderr, flush=True)
             said = True
-        dispatcher(*arguments)
+        return dispatcher(*arguments)
 
     return first_call

@@ -3,7 +3,8 @@
     action = yield desk.ask("icu", mask, "transfer")
 
 The environment runs SimPy to the next request (``Desk.run``), and no further: no polling, no threads. Requests of the same moment are
-answered one after the other, in the order in which they were made; each sees what the answers before it have changed.
+answered one after the other, in the order in which they were made. A mask is that of the moment at which its process asked: where an
+answer changes what others may do, only one process may ask at a time (the site of ``flow.model`` is one process that asks them all).
 """
 
 from collections import deque

@@ -18,11 +18,16 @@ class FlowPolicy(NamedPolicy):
             "c-mu" (weight over the mean stay), "accumulating" (weight times wait so far).
         reserve: how many cubicles are kept free of triage categories 4 and 5.
         step_down_from: how many have to wait for intensive care before somebody is stepped down early (0: never).
-        manage: whether float nurses and flexible beds follow the load; otherwise the arrangement of the start stays.
+        manage: "" leaves the arrangement of the start; "beds": flexible beds go to where beds lack, float nurses stay in the
+            emergency department; "all": float nurses also go to where nurses lack most.
+        icu_first: whether wards take from intensive care before the emergency department.
     """
 
-    def __init__(self, name: str, seen_by: str, *, reserve: int = 0, step_down_from: int = 0, manage: bool = False) -> None:
+    def __init__(
+        self, name: str, seen_by: str, *, reserve: int = 0, step_down_from: int = 0, manage: str = "", icu_first: bool = False
+    ) -> None:
         self.name, self.seen_by, self.reserve, self.step_down_from, self.manage = name, seen_by, reserve, step_down_from, manage
+        self.ward_order = (WARD_URGENCY[1], WARD_URGENCY[0], WARD_URGENCY[2]) if icu_first else WARD_URGENCY
 
     def act(self, agent: str, seen: Vector, mask: Mask) -> int:
         """Return the rule's action."""
@@ -60,7 +65,7 @@ class FlowPolicy(NamedPolicy):
     def bed(self, agent: str, seen: Vector, mask: Mask) -> int:
         """Return whom a ward or intensive care takes: the first source in the order of urgency that has somebody, else who is there."""
         names = self.task.actions[agent]
-        order = WARD_URGENCY if agent == "ward" else ICU_URGENCY
+        order = self.ward_order if agent == "ward" else ICU_URGENCY
         takes = [name for name in (*order, *names) if name in names and name.startswith("take") and mask[self.number(agent, name)]]
         if takes:
             return self.number(agent, takes[0])
@@ -76,7 +81,7 @@ class FlowPolicy(NamedPolicy):
         names = self.task.actions[agent]
         nursed = list(dict.fromkeys(name.partition(",")[0].removeprefix("float nurses to ") for name in names[1:]))
         slack = {unit: self.value(agent, seen, f"{unit} patients_nurses_can_take") for unit in nursed}
-        unit = min(nursed, key=lambda name: slack[name])
+        unit = min(nursed, key=lambda name: slack[name]) if self.manage == "all" else nursed[0]
         icu_lacks = self.value(agent, seen, "icu beds_free") <= 0.0
         ward_lacks = self.value(agent, seen, "ward beds_free") <= 0.0
         share = 1 if icu_lacks == ward_lacks else 2 if icu_lacks else 0
@@ -91,6 +96,6 @@ POLICIES: dict[str, Callable[[], HospitalPolicy]] = {
     "c-mu": lambda: FlowPolicy("c-mu", "c-mu"),
     "accumulating": lambda: FlowPolicy("accumulating", "accumulating"),
     "reserve": lambda: FlowPolicy("reserve", "priority", reserve=1),
-    "managed": lambda: FlowPolicy("managed", "c-mu", manage=True),
-    "managed-step-down": lambda: FlowPolicy("managed-step-down", "c-mu", manage=True, step_down_from=2),
+    "managed": lambda: FlowPolicy("managed", "c-mu", manage="all"),
+    "beds-follow": lambda: FlowPolicy("beds-follow", "priority", manage="beds"),
 }

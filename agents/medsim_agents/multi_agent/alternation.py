@@ -7,27 +7,34 @@ weights to the bit.
 """
 
 import io
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
+from medsim.hospital.batch import DecisionBatch, make_decision_batch, play_batch
+from medsim.hospital.policy import RandomHospitalPolicy
+from medsim.hospital.task import HospitalTask
 from medsim.registry import make_task
 from medsim_agents.algorithms import algorithm
 from medsim_agents.checkpoint import Course, read_checkpoint, write_state
 from medsim_agents.construction import build_model, load_model, normalised
 from medsim_agents.learning import TrainingInterrupted
-from medsim_agents.multi_agent.acting import ModelActs
+from medsim_agents.multi_agent.acting import ModelActs, everyone
 from medsim_agents.multi_agent.decisions import TRAINING_SLOT
 from medsim_agents.multi_agent.roles import RoleVecEnv
 from medsim_agents.normalisation import normaliser_state, restore_normaliser
 from medsim_agents.policies import hospital_policy, scale_in_training
 from medsim_agents.run_folder import RunFolder
-from medsim_agents.training import Training, seconds_now
+from medsim_agents.training import VALIDATION_SEED, Training, seconds_now
 from medsim_agents.validation import validate
 
 __all__ = ["RoleTraining", "train_roles"]
+
+
+COUNTED = 4  # chosen: episodes in which it is counted how often each role is asked; it varies little from one to the next
 
 
 class SegmentOver(Exception):
@@ -61,7 +68,7 @@ class RoleTraining:
         settings = training.hyperparameters
         self.task = make_task(training.env, **{**training.options, **settings.get("env_options", {})})
         self.roles = tuple(self.task.actions)
-        self.share = -(-settings["steps"] // len(self.roles))  # of each role, rounded up
+        self.shares = steps_of_roles(self.task, settings["steps"])
         self.course, self.done = Course(), 0
         self.began = seconds_now()
         masks = algorithm(training.algorithm).masks
@@ -106,7 +113,7 @@ class RoleTraining:
         rounds = self.training.hyperparameters["rounds"]
         for number in range(self.done, rounds * len(self.roles)):
             turn, place = divmod(number, len(self.roles))
-            yield number, self.roles[place], self.share * (turn + 1) // rounds
+            yield number, self.roles[place], self.shares[self.roles[place]] * (turn + 1) // rounds
 
     def learn(self, number: int, role: str, target: int, watch: "SegmentWatch") -> None:
         """Let a role learn up to its target, write a checkpoint, and look at all policies where the learning curve is due."""
@@ -116,7 +123,7 @@ class RoleTraining:
         more = algorithm(self.training.algorithm).learning_arguments(model.env)
         try:
             if model.num_timesteps < target:
-                model.learn(self.share - model.num_timesteps, watch, reset_num_timesteps=False, log_interval=None, **more)
+                model.learn(self.shares[role] - model.num_timesteps, watch, reset_num_timesteps=False, log_interval=None, **more)
         except SegmentOver:
             pass  # the usual end: only the last round runs into the training's own
         self._publish(role)
@@ -173,6 +180,25 @@ class SegmentWatch(BaseCallback):
             raise TrainingInterrupted("stopped; the same command goes on, from the start of what this role was learning")
         if self.num_timesteps >= self.target:
             raise SegmentOver
+
+
+def steps_of_roles(task: HospitalTask, steps: int) -> dict[str, int]:
+    """Return how many of the steps each role gets: in proportion to the square root of how often it is asked in play at random.
+
+    As many for each would let a role that is asked once a day take nearly all of the time (the others act hundreds of times in each of its
+    steps); as many hospital days for each would leave it with too few decisions to learn from. The root lies halfway.
+    """
+    random = everyone(task, COUNTED, dict.fromkeys(task.actions, RandomHospitalPolicy))
+    asked = dict.fromkeys(task.actions, 1.0)  # 1: a role that is never asked in these episodes is still there
+
+    def count(batch: DecisionBatch) -> Any:
+        for agent in batch.agent[~batch.ended].tolist():
+            asked[task.roles[task.agents[agent]]] += 1.0
+        return random(batch)
+
+    play_batch(make_decision_batch(task, COUNTED), count, seed=VALIDATION_SEED)
+    total = sum(math.sqrt(times) for times in asked.values())
+    return {role: math.ceil(steps * math.sqrt(times) / total) for role, times in asked.items()}
 
 
 def seed_of(seed: int, number: int, purpose: int) -> int:

@@ -54,6 +54,9 @@ ASKS, ENDED, NEEDS_ROOM = 1, 2, 3  # why a run stops
 FIRST_AT_START = 1 << 30
 HOME = -1
 NOBODY = -1
+KIND_BITS, TOKEN_BITS = 4, 32  # in the number that says what an event is: kind, who, token, from the last bit on
+KIND_MASK, WHO_MASK = (1 << KIND_BITS) - 1, (1 << (TOKEN_BITS - KIND_BITS)) - 1
+LAST = 1 << 62
 # columns of counters
 HEAP, SEQUENCE, FREE_SLOTS, HOUR, ASKED_UNIT, STATUS = range(6)
 NO_UNIT, THE_MANAGER = -2, -1
@@ -68,7 +71,8 @@ class Crowd(NamedTuple):
         arrived_h .. cut_h: (P,) hours. after, before: (P,) their neighbours in a queue.
         slots: (P,) stack of free places for people. lying: (B,) who lies in each bed; beds: (B,) a stack of free beds for each unit,
             from ``first_bed`` on; free_beds: (U,). head, tail: (U, U + 1, 5) of queues.
-        event_h, event_order, event_kind, event_who, event_token: (H,) a heap. candidate, count: (S,) of streams; again: (U,).
+        event_h, event_order, event_what: (H,) a heap (what: kind, who and token in one). candidate, count: (S,) of streams.
+        again: (U,) how often an agent was left in peace.
         counters: (6,) events, their running number, free places, the hour, the unit that is asked, why the last run stopped.
     """
 
@@ -101,9 +105,7 @@ class Crowd(NamedTuple):
     tail: Any
     event_h: Any
     event_order: Any
-    event_kind: Any
-    event_who: Any
-    event_token: Any
+    event_what: Any
     candidate: Any
     count: Any
     again: Any
@@ -126,58 +128,58 @@ def new_crowd(plan: Plan, n: int, people: int, events: int) -> Crowd:
     per_person = [whole(people) for _ in range(11)] + [hours(people) for _ in range(7)] + [whole(people) for _ in range(3)]
     per_bed = [whole(beds), whole(beds), np.tile(first, (n, 1)), whole(units)]
     queues = [whole(units, units + 1, 5), whole(units, units + 1, 5)]
-    heap = [hours(events), whole(events), whole(events), whole(events), whole(events)]
+    heap = [hours(events), whole(events), whole(events)]
     return Crowd._make([*per_person, *per_bed, *queues, *heap, whole(streams), whole(streams), whole(units), whole(6)])
 
 
 # The heap of events
 
 
-def earlier(c: Crowd, a: int, b: int) -> bool:
-    """Return whether the event in place a comes before the one in place b; at the same time, what was put down first."""
-    return bool(c.event_h[a] < c.event_h[b] or (c.event_h[a] == c.event_h[b] and c.event_order[a] < c.event_order[b]))
-
-
-def exchange(c: Crowd, a: int, b: int) -> None:
-    """Exchange two events of the heap."""
-    c.event_h[a], c.event_h[b] = c.event_h[b], c.event_h[a]
-    c.event_order[a], c.event_order[b] = c.event_order[b], c.event_order[a]
-    c.event_kind[a], c.event_kind[b] = c.event_kind[b], c.event_kind[a]
-    c.event_who[a], c.event_who[b] = c.event_who[b], c.event_who[a]
-    c.event_token[a], c.event_token[b] = c.event_token[b], c.event_token[a]
-
-
 def schedule(c: Crowd, time_h: float, kind: int, who: int, token: int) -> None:
-    """Put an event down."""
+    """Put an event down: it rises to its place in the heap."""
     k = c.counters[HEAP]
     c.counters[HEAP] += 1
     c.counters[SEQUENCE] += 1
+    order = c.counters[SEQUENCE] if kind != END else LAST  # at the same time, what was put down first comes first, and the end last
+    while k > 0:
+        above = (k - 1) // 2
+        if not (time_h < c.event_h[above] or (time_h == c.event_h[above] and order < c.event_order[above])):
+            break
+        move_event(c, above, k)
+        k = above
     c.event_h[k] = time_h
-    c.event_order[k] = c.counters[SEQUENCE] if kind != END else 1 << 62  # at the same time, the end comes last
-    c.event_kind[k] = kind
-    c.event_who[k] = who
-    c.event_token[k] = token
-    while k > 0 and earlier(c, k, (k - 1) // 2):
-        exchange(c, k, (k - 1) // 2)
-        k = (k - 1) // 2
+    c.event_order[k] = order
+    c.event_what[k] = token << TOKEN_BITS | who << KIND_BITS | kind
 
 
-def take_first(c: Crowd) -> None:
-    """Move the first event to the place behind the heap's end, where it can be read."""
+def move_event(c: Crowd, source: int, target: int) -> None:
+    """Move an event to another place of the heap."""
+    c.event_h[target] = c.event_h[source]
+    c.event_order[target] = c.event_order[source]
+    c.event_what[target] = c.event_what[source]
+
+
+def take_first(c: Crowd) -> int:
+    """Take the first event from the heap, and return what it is; the last one sinks to its place."""
+    what = c.event_what[0]
     c.counters[HEAP] -= 1
     last = c.counters[HEAP]
-    exchange(c, 0, last)
+    time_h, order = c.event_h[last], c.event_order[last]
     k = 0
     while True:
         child = 2 * k + 1
         if child >= last:
-            return
-        if child + 1 < last and earlier(c, child + 1, child):
-            child += 1
-        if not earlier(c, child, k):
-            return
-        exchange(c, k, child)
+            break
+        if child + 1 < last:
+            a, b = c.event_h[child], c.event_h[child + 1]
+            if b < a or (b == a and c.event_order[child + 1] < c.event_order[child]):
+                child += 1
+        if not (c.event_h[child] < time_h or (c.event_h[child] == time_h and c.event_order[child] < order)):
+            break
+        move_event(c, child, k)
         k = child
+    move_event(c, last, k)
+    return int(what)
 
 
 # People
@@ -315,7 +317,9 @@ def moves(key: Key, plan: Plan, s: Situation, t: Tally, c: Crowd, now_h: float, 
         a = c.acuity[p]
         note_start(plan, t, u, c.triage[p], a, c.group[p], now_h - c.asked_h[p], now_h - c.arrived_h[p], c.source[p])
         stay = stay_h(key, c.number[p], c.visit[p], plan.law[u, a], plan.mu[u, a], plan.sigma[u, a])
-        c.stay_h[p] = shorter_stay(stay, (s.occupied[u] + 1) / s.opened[u], plan.crowding[u, 0], plan.crowding[u, 1])
+        if plan.crowding[u, 1] > 0.0:
+            stay = shorter_stay(stay, (s.occupied[u] + 1) / s.opened[u], plan.crowding[u, 0], plan.crowding[u, 1])
+        c.stay_h[p] = stay
     lies_down(s, c, now_h, p, u)
 
 
@@ -413,8 +417,8 @@ def swap_if_stuck(key: Key, plan: Plan, s: Situation, t: Tally, c: Crowd, now_h:
                 if one >= 0 and other >= 0:
                     s.boarding[a] -= 1
                     leaves_unit(s, t, c, now_h, one)
-                    moves(key, plan, s, t, c, now_h, other)
-                    moves(key, plan, s, t, c, now_h, one)
+                    for k in range(2):
+                        moves(key, plan, s, t, c, now_h, other if k == 0 else one)
                     s.dirty[a] = 1
                     s.dirty[b] = 1
                     return
@@ -494,10 +498,9 @@ def strikes(plan: Plan, s: Situation, c: Crowd, now_h: float) -> None:
     schedule(c, now_h + 1.0, CLOCK, 0, 0)
 
 
-def happens(key: Key, plan: Plan, s: Situation, t: Tally, c: Crowd, now_h: float, horizon_h: float) -> None:
-    """Let the event behind the heap's end happen."""
-    k = c.counters[HEAP]
-    kind, who, token = c.event_kind[k], c.event_who[k], c.event_token[k]
+def happens(key: Key, plan: Plan, s: Situation, t: Tally, c: Crowd, now_h: float, horizon_h: float, what: int) -> None:
+    """Let an event happen."""
+    kind, who, token = what & KIND_MASK, (what >> KIND_BITS) & WHO_MASK, what >> TOKEN_BITS
     if kind == ARRIVES:
         arrives(key, plan, s, t, c, now_h, who, horizon_h)
     elif kind == IS_OVER:
@@ -660,14 +663,14 @@ def run_one(key: Key, plan: Plan, s: Situation, t: Tally, c: Crowd, horizon_h: f
             return NEEDS_ROOM
         if c.event_h[0] > s.clock[0] and choose_whom_to_ask(plan, s, c, mask):
             return ASKS
-        take_first(c)
-        time_h, kind = c.event_h[c.counters[HEAP]], c.event_kind[c.counters[HEAP]]
+        time_h = c.event_h[0]
+        what = take_first(c)
         accrue(plan, s, t, time_h)
-        if kind == END:
+        if what & KIND_MASK == END:
             count_the_rest(plan, t, c, time_h)
             c.counters[ASKED_UNIT] = NO_UNIT
             return ENDED
-        happens(key, plan, s, t, c, time_h, horizon_h)
+        happens(key, plan, s, t, c, time_h, horizon_h, what)
 
 
 def has_room(s: Situation, c: Crowd) -> bool:

@@ -28,7 +28,7 @@ class HospitalFlowConfig:
     config: Any = dataclasses.field(
         default="district-general", metadata={"doc": "a preset's name, a file of `medsim hospital fit`, or a HospitalConfig"}
     )
-    size: float | None = within(None, 0.01, 10.0, doc="arrivals, beds and staff times this (None: 0.2 for presets, 1 otherwise)")
+    size: float | None = within(None, 0.01, 10.0, doc="arrivals, beds and staff times this (None: 0.5 for presets, 1 otherwise)")
     days: float = within(7.0, 0.01, 3660.0, doc="how long an episode is watched, from Monday, midnight")
     load: float = within(1.0, 0.0, 100.0, doc="arrivals times this, beds and staff left as they are")
     engine: str = choice("compiled", "simpy", doc="the compiled core, or the SimPy model; the same episodes")
@@ -91,7 +91,7 @@ def hospital_of(config: HospitalFlowConfig) -> HospitalConfig:
     """
     named = config.config
     hospital = named if isinstance(named, HospitalConfig) else named_hospital(named)
-    size = config.size if config.size is not None else 1.0 if isinstance(named, HospitalConfig) or str(named).endswith(".json") else 0.2
+    size = config.size if config.size is not None else 1.0 if isinstance(named, HospitalConfig) or str(named).endswith(".json") else 0.5
     hospital = hospital if size == 1.0 else hospital.scaled(size)
     if config.load == 1.0:
         return hospital
@@ -208,7 +208,8 @@ class HospitalFlowEnv(HospitalParallelEnv):
 
     ## Arguments
     See ``HospitalFlowConfig``. ``config``: a preset (``medsim hospital presets``), a file that ``medsim hospital fit`` wrote, or a
-    ``HospitalConfig``. Presets are played at a fifth of their size unless ``size`` says otherwise.
+    ``HospitalConfig``. Presets are played at half their size unless ``size`` says otherwise; the smaller, the worse the queues
+    (economies of scale: at a fifth three times as many leave unseen).
 
     ## Fidelity
     The model as a textbook queue is held against queueing theory, within 1 % (``python -m benchmarks.hospital.oracles``,

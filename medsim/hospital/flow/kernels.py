@@ -104,7 +104,7 @@ def crowd_of(all_of: Crowd, e: int) -> Crowd:
         all_of.queue[e], all_of.source[e], all_of.interrupted[e], all_of.token[e], all_of.arrived_h[e], all_of.asked_h[e],
         all_of.visit_asked_h[e], all_of.began_h[e], all_of.lay_down_h[e], all_of.stay_h[e], all_of.cut_h[e], all_of.after[e],
         all_of.before[e], all_of.slots[e], all_of.lying[e], all_of.beds[e], all_of.first_bed[e], all_of.free_beds[e], all_of.head[e],
-        all_of.tail[e], all_of.event_h[e], all_of.event_order[e], all_of.event_kind[e], all_of.event_who[e], all_of.event_token[e],
+        all_of.tail[e], all_of.event_h[e], all_of.event_order[e], all_of.event_what[e],
         all_of.candidate[e], all_of.count[e], all_of.again[e], all_of.counters[e],
     )  # fmt: skip
 

@@ -587,7 +587,7 @@ class FlowModel:
 
     def metrics(self) -> dict[str, float]:
         """Return figures of the episode so far."""
-        return flow_metrics(self.config, self.plan, self.s, self.t)
+        return flow_metrics(self.config, self.plan, self.s, self.t, self.warm_up_h)
 
     def board(self) -> Board:
         """Return what a bed board shows now."""

@@ -22,6 +22,7 @@ UNITS = {
     "under_triage": "probability", "over_triage": "probability", "readmission_per_day_cut": "1 / day", "flexible_beds": "beds",
     "float_nurses": "nurses", "crowding_from": "share", "crowding": "log per share", "accumulation": "1 / h", "waiting_places": "places",
 }  # fmt: skip
+TEXTS = ("name", "discipline", "choose_by", "blocks", "unit")  # how it works, no quantity
 OURS = {
     "waiting_weights": "chosen: each acuity weighs twice the next, as in accumulating priority",
     "boarding_weight": "chosen: boarding weighs as much as waiting of acuity 4",
@@ -30,7 +31,7 @@ OURS = {
     "overtime_weight": "chosen: an hour of overtime weighs two of waiting of acuity 5",
     "reconsider_h": "chosen: an agent that did nothing is asked again after half an hour",
     "readmission_per_day_cut": (
-        "chosen: 10 % a day cut off; the direction is that of Kc and Terwiesch 2012, Manage Sci: early discharge brings patients back"
+        "chosen: 10 % a day cut off; the direction is that of Kc and Terwiesch 2012, Manuf Serv Oper Manag 14(1): early discharge brings patients back"
     ),
     "accumulation": "chosen: each category twice as fast as the next",
 }
@@ -52,7 +53,7 @@ def numbers_of(hospital: HospitalConfig) -> Iterator[tuple[str, float | str]]:
         if field.name in ("units", "arrivals", "groups"):
             for one in value:
                 yield from parts_of(f"{field.name}.{one.name}", one)
-        elif field.name not in ("name", "harm", "sources", "seen_in"):
+        elif field.name not in ("name", "harm", "sources", "seen_in", "flexible_between"):
             yield field.name, plain(value)
 
 
@@ -66,7 +67,7 @@ def parts_of(name: str, one: Any) -> Iterator[tuple[str, float | str]]:
                 yield f"{place}.law", stay.law
                 yield f"{place}.mean_h", float(stay.mean_h)
                 yield f"{place}.sd_h", float(stay.sd_h)
-        elif field.name != "name" and value not in ((), None):
+        elif field.name not in TEXTS and value not in ((), None):
             yield f"{name}.{field.name}", plain(value)
 
 

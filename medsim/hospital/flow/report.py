@@ -44,8 +44,9 @@ def share(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0.0 else 0.0
 
 
-def flow_metrics(config: HospitalConfig, plan: Plan, s: Situation, t: Tally) -> dict[str, float]:
-    """Return figures of an episode so far: waits in hours, shares, and gaps between groups."""
+def flow_metrics(config: HospitalConfig, plan: Plan, s: Situation, t: Tally, warm_up_h: float = 0.0) -> dict[str, float]:
+    """Return figures of an episode so far, since the end of the warm-up: waits in hours, shares, and gaps between groups."""
+    counted_h = max(float(s.clock[NOW]) - warm_up_h, 0.0)
     found: dict[str, float] = {}
     if plan.seen_in >= 0:
         found["wait_to_be_seen_h"] = share(t.seen_wait_h.sum(), t.seen.sum())
@@ -53,7 +54,7 @@ def flow_metrics(config: HospitalConfig, plan: Plan, s: Situation, t: Tally) -> 
         found |= group_gaps(plan, t)
     for number, unit in enumerate(config.units):
         found[f"wait_for_{unit.name}_h"] = share(t.wait_h[number].sum(), t.started[number].sum())
-        found[f"occupied_{unit.name}_share"] = share(t.bed_h[number], s.clock[NOW] * max(float(plan.beds[number]), 1.0))
+        found[f"occupied_{unit.name}_share"] = share(t.bed_h[number], counted_h * max(float(plan.beds[number]), 1.0))
     found["turned_away"] = float(t.turned_away.sum())
     return found
 

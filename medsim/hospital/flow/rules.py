@@ -55,6 +55,9 @@ def next_arrival_h(key: Key, stream: int, candidate: int, time_h: float, end_h: 
 @compiled_once
 def acuity_of(key: Key, patient: int, shares, row: int) -> int:  # type: ignore[no-untyped-def]
     """Return a patient's true acuity from shares (rows, 5)."""
+    for acuity in range(5):
+        if shares[row, acuity] >= 1.0:  # nothing to draw
+            return acuity
     u = draw_uniform(key, ACUITY, patient, 0)
     total = 0.0
     for acuity in range(4):
@@ -124,6 +127,11 @@ def patience_h(key: Key, patient: int, unit: int, mean_h: float) -> float:
 @compiled_once
 def next_unit(key: Key, patient: int, visit: int, exits, unit: int, acuity: int) -> int:  # type: ignore[no-untyped-def]
     """Return where a patient goes after a visit, from exits (U, 5, U); HOME otherwise."""
+    most = 0.0
+    for target in range(exits.shape[2]):
+        most = max(most, exits[unit, acuity, target])
+    if most <= 0.0:  # nothing to draw
+        return HOME
     u = draw_uniform(key, ROUTE, patient, visit)
     total = 0.0
     for target in range(exits.shape[2]):

@@ -264,15 +264,14 @@ def next_by_rule(plan: Plan, s: Situation, u: int, now_h: float) -> int:
     best, best_value = -1, 0.0
     discipline = plan.discipline[u]
     for triage in range(5):
-        if can_start(plan, s, u, triage):
-            source = earliest_source(plan, s, u, triage)
-            if source >= 0:
-                since = s.head_h[u, source, triage]
-                if discipline == 1 or discipline == 2:  # priority, preemptive: triage counts upwards, so the first found is next
-                    return int(5 * source + triage)
-                value = plan.accumulation[u, triage] * (now_h - since) if discipline == 3 else -since
-                if best < 0 or value > best_value:
-                    best, best_value = 5 * source + triage, value
+        source = earliest_source(plan, s, u, triage)
+        if source >= 0 and can_start(plan, s, u, triage):
+            since = s.head_h[u, source, triage]
+            if discipline == 1 or discipline == 2:  # priority, preemptive: triage counts upwards, so the first found is next
+                return int(5 * source + triage)
+            value = plan.accumulation[u, triage] * (now_h - since) if discipline == 3 else -since
+            if best < 0 or value > best_value:
+                best, best_value = 5 * source + triage, value
     return int(best)
 
 
