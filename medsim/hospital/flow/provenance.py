@@ -31,7 +31,7 @@ OURS = {
     "overtime_weight": "chosen: an hour of overtime weighs two of waiting of acuity 5",
     "reconsider_h": "chosen: an agent that did nothing is asked again after half an hour",
     "readmission_per_day_cut": (
-        "chosen: 10 % a day cut off; the direction is that of Kc and Terwiesch 2012, Manuf Serv Oper Manag 14(1): early discharge brings patients back"
+        "chosen: 10 % a day cut off; that early discharge brings some back is from Kc and Terwiesch 2012, Manuf Serv Oper Manag 14(1)"
     ),
     "accumulation": "chosen: each category twice as fast as the next",
 }
