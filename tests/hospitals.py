@@ -28,7 +28,7 @@ def small_hospital(**changes: Any) -> HospitalConfig:
         "units": (
             Unit(name="triage", beds=1, stays=(Stay(law="exponential", mean_h=0.1),), exits=({"ed": 1.0},)),
             Unit(
-                name="ed", beds=6, discipline="agent", blocks=True, clinicians=(2,) * 8 + (4,) * 14 + (2,) * 2, nurses=(2,),
+                name="ed", beds=6, discipline="agent", may_hold=False, blocks=True, clinicians=(2,) * 8 + (4,) * 14 + (2,) * 2, nurses=(2,),
                 patients_per_nurse=4.0, patience_h=(1e9, 24.0, 8.0, 4.0, 3.0), start_share=0.3,
                 stays=(Stay(mean_h=3.0, sd_h=2.0), Stay(mean_h=3.0, sd_h=2.0), *(Stay(mean_h=2.0, sd_h=1.0),) * 3),
                 exits=({"ward": 0.4, "icu": 0.4}, {"ward": 0.5, "icu": 0.1}, {"ward": 0.3}, {"ward": 0.1}, {}),

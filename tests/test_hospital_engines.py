@@ -37,7 +37,8 @@ def nothing(count: int, mask: np.ndarray) -> int:
 
 
 def first_then_nothing(count: int, mask: np.ndarray) -> int:
-    return int(np.flatnonzero(mask)[0 if count % 3 == 0 else 1])
+    legal = np.flatnonzero(mask)
+    return int(legal[0 if count % 3 == 0 else min(1, len(legal) - 1)])
 
 
 RULES: dict[str, Rule] = {"drawn": drawn, "last": last_legal, "nothing": nothing, "mixed": first_then_nothing}

@@ -24,7 +24,7 @@ from medsim.hospital.theory import mean_census_profile, stroke_unit_load
 
 GENERAL = ("district-general", "academic-centre", "metropolitan")
 # settings without a number, or whose default says "none" or is not used by these disciplines
-NO_NUMBER = {"name", "unit", "discipline", "choose_by", "blocks", "seen_in", "flexible_between", "sources", "harm"}
+NO_NUMBER = {"name", "unit", "discipline", "choose_by", "may_hold", "blocks", "seen_in", "flexible_between", "sources", "harm"}
 
 
 def emergency(config: HospitalConfig) -> Arrivals:

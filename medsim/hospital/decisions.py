@@ -26,7 +26,8 @@ class Request:
     """A question to an agent.
 
     Attributes:
-        mask: (actions,), int8: 1 where an action is legal; NOTHING always is. what: the kind of question, for the event log.
+        mask: (actions,), int8: 1 where an action is legal; NOTHING is, unless there must be a choice.
+        what: the kind of question, for the event log.
     """
 
     agent: str

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from medsim.hospital.decisions import NOTHING
 from medsim.hospital.policy import HospitalPolicy
-from medsim.hospital.shells import HospitalShell
-from medsim.hospital.task import HospitalTask
+from medsim.hospital.shells import FORBIDDEN, HospitalShell
+from medsim.hospital.task import HospitalTask, Ledger
 from medsim.registry import hospital_card, make_task
 
-__all__ = ["DEFAULT_SEED", "HospitalResult", "evaluate_hospital", "play_episode"]
+__all__ = ["DEFAULT_SEED", "HospitalResult", "decide_by", "evaluate_hospital", "play_episode"]
 
 DEFAULT_SEED = 20260  # the fixed list of episodes: slots 0, 1, ... of this seed
 
@@ -57,19 +58,27 @@ def play_episode(task: HospitalTask, policy: HospitalPolicy, *, seed: int, slot:
     shell.begin(seed, {"slot": slot})
     model = shell.present_model()
     policy.begin(task, shell.key)
-    terms, costs, decisions = dict.fromkeys(task.term_names, 0.0), dict.fromkeys(task.cost_names, 0.0), 0
+    terms, costs, decisions = dict.fromkeys(task.term_names, 0.0), dict.fromkeys([*task.cost_names, FORBIDDEN], 0.0), 0
     while model.request is not None:
-        agent = model.request.agent
-        low, high = shell.limits[task.roles[agent]]
-        seen = np.clip(np.array(model.observe(agent), dtype=np.float32), low, high)
-        action = policy.act(agent, seen, model.request.mask)
-        ledger, _ = shell.decide({**dict.fromkeys(task.agents, 0), agent: action})
+        ledger = decide_by(shell, policy)
         decisions += 1
         for name in terms:
             terms[name] += ledger.terms[name]
         for name in costs:
             costs[name] += ledger.costs[name]
     return Played(terms=terms, costs=costs, metrics=model.metrics(), decisions=decisions)
+
+
+def decide_by(shell: HospitalShell, policy: HospitalPolicy) -> Ledger:
+    """Let a policy answer the question that waits, run to the next, and return what came in."""
+    task, model = shell.task, shell.present_model()
+    assert model.request is not None
+    agent = model.request.agent
+    low, high = shell.limits[task.roles[agent]]
+    seen = np.clip(np.array(model.observe(agent), dtype=np.float32), low, high)
+    action = policy.act(agent, seen, model.request.mask)
+    ledger, _ = shell.decide({**dict.fromkeys(task.agents, NOTHING), agent: action})
+    return ledger
 
 
 def evaluate_hospital(

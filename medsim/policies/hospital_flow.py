@@ -16,17 +16,14 @@ class FlowPolicy(NamedPolicy):
     Args:
         name: the policy's. seen_by: who is seen next in the emergency department: "first-come", "priority" (lowest triage number),
             "c-mu" (weight over the mean stay), "accumulating" (weight times wait so far).
-        reserve: how many cubicles are kept free of triage categories 4 and 5.
         step_down_from: how many have to wait for intensive care before somebody is stepped down early (0: never).
         manage: "" leaves the arrangement of the start; "beds": flexible beds go to where beds lack, float nurses stay in the
             emergency department; "all": float nurses also go to where nurses lack most.
         icu_first: whether wards take from intensive care before the emergency department.
     """
 
-    def __init__(
-        self, name: str, seen_by: str, *, reserve: int = 0, step_down_from: int = 0, manage: str = "", icu_first: bool = False
-    ) -> None:
-        self.name, self.seen_by, self.reserve, self.step_down_from, self.manage = name, seen_by, reserve, step_down_from, manage
+    def __init__(self, name: str, seen_by: str, *, step_down_from: int = 0, manage: str = "", icu_first: bool = False) -> None:
+        self.name, self.seen_by, self.step_down_from, self.manage = name, seen_by, step_down_from, manage
         self.ward_order = (WARD_URGENCY[1], WARD_URGENCY[0], WARD_URGENCY[2]) if icu_first else WARD_URGENCY
 
     def act(self, agent: str, seen: Vector, mask: Mask) -> int:
@@ -43,7 +40,7 @@ class FlowPolicy(NamedPolicy):
         stays = self.mean_stays()
         best, best_index = 0, -1.0
         for triage in range(1, 6):
-            if not mask[triage] or (triage >= 4 and self.value("ed", seen, "ed beds_free") <= self.reserve):
+            if not mask[triage]:
                 continue
             wait_h = self.value("ed", seen, f"ed triage_{triage} longest_wait_h")
             index = {
@@ -95,7 +92,6 @@ POLICIES: dict[str, Callable[[], HospitalPolicy]] = {
     "priority": lambda: FlowPolicy("priority", "priority"),
     "c-mu": lambda: FlowPolicy("c-mu", "c-mu"),
     "accumulating": lambda: FlowPolicy("accumulating", "accumulating"),
-    "reserve": lambda: FlowPolicy("reserve", "priority", reserve=1),
     "managed": lambda: FlowPolicy("managed", "c-mu", manage="all"),
     "beds-follow": lambda: FlowPolicy("beds-follow", "priority", manage="beds"),
 }

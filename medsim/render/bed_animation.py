@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medsim.hospital.board import Board
+from medsim.hospital.evaluation import decide_by
 from medsim.hospital.policy import HospitalPolicy
 from medsim.hospital.shells import HospitalShell
 from medsim.hospital.task import HospitalTask
@@ -154,18 +155,7 @@ def ticked(shell: HospitalShell, policy: HospitalPolicy, hours: float, every_h: 
             ticks += due
         if model.request is None or ticks > last:
             return
-        decide(shell, policy)
-
-
-def decide(shell: HospitalShell, policy: HospitalPolicy) -> None:
-    """Let a policy answer the question at hand, from what the agent sees."""
-    model, task = shell.present_model(), shell.task
-    assert model.request is not None
-    agent = model.request.agent
-    low, high = shell.limits[task.roles[agent]]
-    seen = np.clip(np.array(model.observe(agent), dtype=np.float32), low, high)
-    action = policy.act(agent, seen, model.request.mask)
-    shell.decide({**dict.fromkeys(task.agents, 0), agent: action})
+        decide_by(shell, policy)
 
 
 def film_of_episode(

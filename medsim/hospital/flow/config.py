@@ -48,6 +48,7 @@ class Unit:
         discipline: who is next: "fifo"; "priority" (lowest triage number first); "preemptive" (and who is in bed with a higher number makes
             way, to be resumed); "accumulating" (waiting times ``accumulation[triage - 1]`` is largest); "agent" (an agent is asked).
         choose_by: what an agent chooses between: "triage" categories, or the "source" that patients wait in.
+        may_hold: whether an agent that could take somebody may keep the bed free; otherwise its mask forbids doing nothing.
         clinicians: how many treat at the same time, by hour of the day (24), or one number, or none: as many as there are beds.
         nurses: likewise; patients_per_nurse: the ratio that is safe (0: not looked at).
         waiting_places: how many from outside may wait; more are turned away. None: any number.
@@ -64,6 +65,7 @@ class Unit:
     exits: tuple[Mapping[str, float], ...] = ({},)
     discipline: str = "fifo"
     choose_by: str = "triage"
+    may_hold: bool = True
     clinicians: tuple[int, ...] = ()
     nurses: tuple[int, ...] = ()
     patients_per_nurse: float = 0.0
@@ -81,6 +83,8 @@ class Unit:
         whole(f"beds {what}", self.beds, 0, 100_000)
         one_of(f"discipline {what}", self.discipline, DISCIPLINES)
         one_of(f"choose_by {what}", self.choose_by, ("triage", "source"))
+        if not isinstance(self.may_hold, bool):
+            raise ValueError(f"may_hold {what} must be True or False, not {self.may_hold!r}")
         length(f"stays {what}", self.stays, (1, ACUITIES))
         length(f"exits {what}", self.exits, (1, ACUITIES))
         for name in ("clinicians", "nurses"):

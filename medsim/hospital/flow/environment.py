@@ -159,8 +159,10 @@ class HospitalFlowEnv(HospitalParallelEnv):
     | ``bed_manager`` | every 4 hours | where the float nurses work, and how many flexible beds intensive care gets |
 
     The manager sets what the units work with, on a clock of its own: the hierarchy is in who is asked when. A step runs to the next
-    question; only the agent that is asked has more than "nothing" in its mask. Who does nothing is asked again when something changes in
-    the unit, or after half an hour. Where two patients wait in full units for each other's bed, they change places unasked.
+    question; only the agent that is asked has more than "nothing" in its mask. Wards, intensive care and the manager may do nothing;
+    the emergency department of the presets may not (``Unit.may_hold``), since idle clinicians help nobody: if it does so all the same,
+    that is a forbidden action. Who does nothing is asked again when something changes in the unit, or after half an hour. Where two
+    patients wait in full units for each other's bed, they change places unasked.
 
     ``engine="compiled"`` (default) and ``engine="simpy"`` play the same episodes, event by event: the SimPy model
     (``medsim.hospital.flow.model``) is the one to read and to extend, the compiled core is for training, and can be cloned.
@@ -173,10 +175,11 @@ class HospitalFlowEnv(HospitalParallelEnv):
     ``action_mask``. ``env.state()`` is the true state: numbers in beds and queues by true acuity.
 
     ## Action
-    Discrete; ``env.task.actions[agent]`` lists the names. 0 is "nothing": the bed is held. ``ed``: 1-5 the triage category. ``ward``,
-    ``icu``: one for each source; the most urgent, then the first, of that source gets the bed; the last of ``icu`` is the early
-    step-down. ``bed_manager``: one for each unit with nurses, times none, half or all of the flexible beds to intensive care.
-    The mask is in ``info["action_mask"]``. An action that it forbids does nothing and is counted as a cost.
+    Discrete; ``env.task.actions[agent]`` lists the names. 0 is "nothing": the bed is held, or the arrangement kept. ``ed``: 1-5 the
+    triage category. ``ward``, ``icu``: one for each source; the most urgent, then the first, of that source gets the bed; the last of
+    ``icu`` is the early step-down. ``bed_manager``: one for each unit with nurses, times none, half or all of the flexible beds to
+    intensive care; a float nurse in the emergency department also treats. The mask is in ``info["action_mask"]``. An action that it
+    forbids does nothing and is counted as a cost.
 
     ## Reward
     The team's, the same for every agent, or each agent's own part with ``local_rewards``. Integrals over time are exact.

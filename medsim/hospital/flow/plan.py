@@ -20,7 +20,7 @@ class Plan(NamedTuple):
     """Numbers of a hospital with U units, S streams of arrivals, G groups; acuities and triage categories count from 0 here.
 
     Attributes:
-        beds, discipline, by_source, per_nurse, places, blocks: (U,); clinicians, nurses: (U, 24) by hour of the day.
+        beds, discipline, by_source, may_hold, per_nurse, places, blocks: (U,); clinicians, nurses: (U, 24) by hour of the day.
         patience_h: (U, 5), 0 for never; accumulation, reserved: (U, 5); crowding: (U, 2), from which share and how strongly.
         law, mu, sigma: (U, 5) of stays; mu and sigma of the logarithm, or mu the mean of the others.
         mean_stay_h: (U,). exits: (U, 5, U) probabilities; sources: (U, U + 1), where a unit's patients come from, U for outside.
@@ -35,6 +35,7 @@ class Plan(NamedTuple):
     beds: Ints
     discipline: Ints
     by_source: Ints
+    may_hold: Ints
     per_nurse: Floats
     places: Ints
     blocks: Ints
@@ -87,6 +88,7 @@ def plan_of(config: HospitalConfig) -> Plan:
         beds=np.array([unit.beds for unit in units], dtype=np.int64),
         discipline=np.array([DISCIPLINES.index(unit.discipline) for unit in units], dtype=np.int64),
         by_source=np.array([int(unit.choose_by == "source") for unit in units], dtype=np.int64),
+        may_hold=np.array([int(unit.may_hold) for unit in units], dtype=np.int64),
         per_nurse=np.array([unit.patients_per_nurse for unit in units]),
         places=np.array([MANY if unit.waiting_places is None else unit.waiting_places for unit in units], dtype=np.int64),
         blocks=np.array([int(unit.blocks) for unit in units], dtype=np.int64),

@@ -22,7 +22,7 @@ UNITS = {
     "under_triage": "probability", "over_triage": "probability", "readmission_per_day_cut": "1 / day", "flexible_beds": "beds",
     "float_nurses": "nurses", "crowding_from": "share", "crowding": "log per share", "accumulation": "1 / h", "waiting_places": "places",
 }  # fmt: skip
-TEXTS = ("name", "discipline", "choose_by", "blocks", "unit")  # how it works, no quantity
+TEXTS = ("name", "discipline", "choose_by", "may_hold", "blocks", "unit")  # how it works, no quantity
 OURS = {
     "waiting_weights": "chosen: each acuity weighs twice the next, as in accumulating priority",
     "boarding_weight": "chosen: boarding weighs as much as waiting of acuity 4",

@@ -204,7 +204,7 @@ def can_step_down(plan: Plan, s: Situation, u: int) -> bool:
 
 
 def fill_mask(plan: Plan, s: Situation, u: int, mask: Any) -> bool:
-    """Set the legal actions of a unit's agent, and return whether there is any besides doing nothing.
+    """Set the legal actions of a unit's agent, and return whether there is any besides doing nothing, which is legal if it may hold.
 
     By triage: action 1 + k takes a patient of category k. By source: action 1 + k takes one from the k-th source of the unit. After the
     sources stands the early step-down.
@@ -212,13 +212,13 @@ def fill_mask(plan: Plan, s: Situation, u: int, mask: Any) -> bool:
     choice = False
     for k in range(mask.shape[0]):
         mask[k] = 0
-    mask[0] = 1
     units = plan.beds.shape[0]
     if plan.by_source[u] == 0:
         for triage in range(5):
             if can_start(plan, s, u, triage) and waits(s, u, triage, units):
                 mask[1 + triage] = 1
                 choice = True
+        mask[0] = plan.may_hold[u] if choice else 1
         return choice
     sources = 0
     for k in range(units + 1):
@@ -231,6 +231,7 @@ def fill_mask(plan: Plan, s: Situation, u: int, mask: Any) -> bool:
     if can_step_down(plan, s, u):
         mask[1 + sources] = 1
         choice = True
+    mask[0] = plan.may_hold[u] if choice else 1
     return choice
 
 

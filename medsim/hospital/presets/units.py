@@ -57,7 +57,7 @@ def stays_by_acuity(means_h: tuple[float, ...]) -> tuple[Stay, ...]:
 
 def department(**settings: Any) -> dict[str, Any]:
     """Return an emergency department, whose agent chooses the triage category to see next; patients to be admitted board in its beds."""
-    fixed = {"discipline": "agent", "choose_by": "triage", "blocks": True, "patience_h": PATIENCE}
+    fixed = {"discipline": "agent", "choose_by": "triage", "may_hold": False, "blocks": True, "patience_h": PATIENCE}
     start = Sourced(0.5, "chosen: about what is taken at midnight")
     return {**fixed, "patients_per_nurse": Sourced(4.0, f"{CALIFORNIA}: 1 to 4"), "start_share": start, **settings}
 
