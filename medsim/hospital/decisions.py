@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import simpy
 
-__all__ = ["NOTHING", "Desk", "Request", "checked_action", "legal"]
+__all__ = ["NOTHING", "AskingModel", "Desk", "Request", "checked_action", "legal"]
 
 NOTHING = 0  # action 0 of every agent: it does nothing
 Mask = npt.NDArray[np.int8]
@@ -84,6 +84,45 @@ class Desk:
     def answer(self, action: int) -> None:
         """Answer the request that ``run`` returned."""
         self.pending.popleft()[1].succeed(action)
+
+
+class AskingModel:
+    """What every SimPy model does for its shell. A model calls ``open_desk`` first, and may override ``catch_up``, ``count_the_rest``."""
+
+    env: simpy.Environment
+    desk: Desk
+    request: Request | None
+    outcome: str
+
+    def open_desk(self, horizon_h: float, outcome: str = "watching_ended") -> None:
+        """Make the SimPy environment and the desk; outcome: what the episode's end is called, unless the model says something else."""
+        self.env = simpy.Environment()
+        self.desk = Desk(self.env, horizon_h)
+        self.request, self.outcome = None, outcome
+        self.counted = False  # whether the end has been
+
+    @property
+    def time_h(self) -> float:
+        """Hours since the episode's start."""
+        return float(self.env.now)
+
+    def run(self) -> None:
+        """Run to the next request, or to the end; sets ``request``."""
+        self.request = self.desk.run()
+        self.catch_up()
+        if self.request is None and not self.counted:
+            self.counted = True
+            self.count_the_rest()
+
+    def answer(self, action: int) -> None:
+        """Answer the request with an action that its mask allows; ``run`` goes on."""
+        self.desk.answer(action)
+
+    def catch_up(self) -> None:
+        """Count the time until now."""
+
+    def count_the_rest(self) -> None:
+        """Count, once, what the end cuts off."""
 
 
 def checked_action(agent: str, action: Any, actions: int) -> int:

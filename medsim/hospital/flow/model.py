@@ -16,7 +16,7 @@ import simpy
 
 from medsim.core.streams import Key
 from medsim.hospital.board import Board
-from medsim.hospital.decisions import NOTHING, Desk, Request
+from medsim.hospital.decisions import NOTHING, AskingModel
 from medsim.hospital.draws import DECLINE, draw_uniform
 from medsim.hospital.event_log import EventLog
 from medsim.hospital.flow.config import HospitalConfig
@@ -115,7 +115,7 @@ class Ward:
         return [patient for patient in self.beds if patient is not None and patient.queue < 0]
 
 
-class FlowModel:
+class FlowModel(AskingModel):
     """One episode of a hospital.
 
     Args:
@@ -141,8 +141,7 @@ class FlowModel:
         self.plan = plan_of(config)
         self.names = [unit.name for unit in config.units]
         self.outside = len(self.names)
-        self.env = simpy.Environment()
-        self.desk = Desk(self.env, horizon_h)
+        self.open_desk(horizon_h)
         self.log = EventLog(log)
         self.s, self.t = new_situation(self.plan), new_tally(self.plan)
         most = self.plan.beds + self.plan.flexible_beds * np.isin(np.arange(self.outside), self.plan.flexible)
@@ -150,8 +149,6 @@ class FlowModel:
             Ward(name, [None] * int(beds), list(range(int(beds) - 1, -1, -1))) for name, beds in zip(self.names, most, strict=True)
         ]
         self.asked_again = [0] * self.outside  # how often each unit's agent has been left in peace
-        self.request: Request | None = None
-        self.outcome = ""
         self.something = self.env.event()
         arrange(self.plan, self.s, 2 if self.plan.nursed.size else 0, 0)
         self.people_at_start()
@@ -208,7 +205,7 @@ class FlowModel:
         """Ask for a bed in a unit; returns False for one from outside for whom there is no place."""
         plan, s = self.plan, self.s
         source = self.outside if patient.visit == 0 else patient.bed
-        self.tick()
+        self.catch_up()
         self.t.asked[unit, patient.triage] += 1
         if source == self.outside and s.queued[unit] >= plan.places[unit] and not can_start(plan, s, unit, patient.triage):
             note_refusal(plan, self.t, unit, patient.triage, patient.acuity, False, 0.0)
@@ -263,7 +260,7 @@ class FlowModel:
         yield patient.bed_ready | patience
         if patient.bed_ready.triggered:
             return True
-        self.tick()
+        self.catch_up()
         self.dequeue(patient)
         waited_h = self.env.now - patient.asked_h
         self.t.queue_sum_h[unit] += waited_h
@@ -280,7 +277,7 @@ class FlowModel:
             yield self.env.timeout(patient.stay_h)
         except simpy.Interrupt as interrupt:
             return interrupt.cause  # whoever interrupts has put the patient into the queue where they wait now
-        self.tick()
+        self.catch_up()
         self.s.treating[patient.bed] -= 1
         self.s.dirty[patient.bed] = 1
         return OVER
@@ -445,7 +442,7 @@ class FlowModel:
         if not plan.manager_every_h and not (np.ptp(plan.clinicians, axis=1).any() or np.ptp(plan.nurses, axis=1).any()):
             return
         while True:
-            self.tick()
+            self.catch_up()
             if plan.manager_every_h and hour % plan.manager_every_h == 0.0:
                 self.s.manager[DUE] = 1
             change_shift(plan, self.s, hour % 24)
@@ -528,26 +525,13 @@ class FlowModel:
     def forget(self) -> Process:
         """Forget, at the end of the warm-up, what has been counted."""
         yield self.env.timeout(self.warm_up_h)
-        self.tick()
+        self.catch_up()
         for counts in self.t:
             counts.fill(0.0)
 
-    def tick(self) -> None:
+    def catch_up(self) -> None:
         """Count the time until now."""
         accrue(self.plan, self.s, self.t, self.env.now)
-
-    @property
-    def time_h(self) -> float:
-        """Hours since Monday, midnight."""
-        return float(self.env.now)
-
-    def run(self) -> None:
-        """Run to the next request, or to the horizon; sets ``request``."""
-        self.request = self.desk.run()
-        self.tick()
-        if self.request is None and not self.outcome:
-            self.outcome = "watching_ended"
-            self.count_the_rest()
 
     def count_the_rest(self) -> None:
         """Count, at the horizon, the waits and stays that it cuts off."""
@@ -567,10 +551,6 @@ class FlowModel:
         waiting = [patient for ward in self.wards for queue in ward.queues.values() for patient in queue]
         return sorted({*lying, *waiting}, key=lambda patient: patient.number)
 
-    def answer(self, action: int) -> None:
-        """Answer the request; ``run`` goes on."""
-        self.desk.answer(action)
-
     def observe(self, agent: str) -> list[float]:
         """Return what an agent sees."""
         observe(self.plan, self.s, self.agents.index(agent), self.seen)
@@ -582,7 +562,7 @@ class FlowModel:
 
     def drain(self) -> Ledger:
         """Return what has come in since the last call."""
-        self.tick()
+        self.catch_up()
         return ledger_of(self.t, self.owners)
 
     def metrics(self) -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 import simpy
 
 from medsim.core.streams import Key
-from medsim.hospital.decisions import Desk, Request
+from medsim.hospital.decisions import AskingModel
 from medsim.hospital.draws import Draws
 from medsim.hospital.event_log import EventLog
 from medsim.hospital.task import Ledger
@@ -49,20 +49,16 @@ class Census(Generic[P]):
         return self.left_after_h + sum(self.env.now - since for since in self.since.values())
 
 
-class Unit(Generic[P]):
+class Unit(AskingModel, Generic[P]):
     """An intensive care unit that asks the agent ``icu``; a model derives from it and says how patients come and go."""
 
     def __init__(self, beds: int, horizon_h: float, key: Key, log: bool, terms: Sequence[str], costs: Sequence[str]) -> None:
-        self.env = simpy.Environment()
-        self.desk = Desk(self.env, horizon_h)
+        self.open_desk(horizon_h)
         self.draws = Draws(key)
         self.log = EventLog(log)
         self.beds: list[P | None] = [None] * beds
         self.in_bed: Census[P] = Census(self.env)
         self.terms, self.costs = dict.fromkeys(terms, 0.0), dict.fromkeys(costs, 0.0)
-        self.request: Request | None = None
-        self.time_h = 0.0  # since the start
-        self.outcome = ""
 
     @property
     def free_beds(self) -> int:
@@ -83,17 +79,6 @@ class Unit(Generic[P]):
         """A patient leaves their bed."""
         self.beds[self.beds.index(patient)] = None
         self.in_bed.leave(patient)
-
-    def run(self) -> None:
-        """Run to the next request, or to the end."""
-        self.request = self.desk.run()
-        self.time_h = float(self.env.now)
-        if self.request is None:
-            self.outcome = "watching_ended"
-
-    def answer(self, action: int) -> None:
-        """Answer the request; ``run`` goes on."""
-        self.desk.answer(action)
 
     def drain(self) -> Ledger:
         """Return what has come in since the last call."""

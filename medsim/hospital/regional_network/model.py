@@ -12,7 +12,7 @@ import simpy
 
 from medsim.core.streams import Key
 from medsim.hospital.board import Board
-from medsim.hospital.decisions import NOTHING, Desk, Request, legal
+from medsim.hospital.decisions import NOTHING, AskingModel, legal
 from medsim.hospital.draws import ARRIVAL, THINNING, Draws
 from medsim.hospital.event_log import EventLog
 from medsim.hospital.harm import HarmModel
@@ -59,19 +59,17 @@ class Bell:
         happening.succeed()
 
 
-class RegionalNetwork:
+class RegionalNetwork(AskingModel):
     """One episode of a region."""
 
     def __init__(self, key: Key, region: r.Region, candidates: int, horizon_h: float, harm: HarmModel, keep_log: bool) -> None:
         self.region, self.candidates, self.horizon_h = region, candidates, horizon_h
-        self.env = simpy.Environment()
-        self.desk, self.draws, self.log = Desk(self.env, horizon_h), Draws(key), EventLog(keep_log)
+        self.open_desk(horizon_h, "horizon")
+        self.draws, self.log = Draws(key), EventLog(keep_log)
         self.meters = Meters(self.env)
         self.accounts = Accounts(self.env, self.meters, region.hospitals, harm)
         self.fleet = amb.Fleet(self.env, region, self.meters)
-        self.request: Request | None = None
         self.subject: Subject | None = None
-        self.outcome = ""
         self.calls, self.handovers, self.transit = Census(self.env), Census(self.env), Census(self.env)
         self.waiting_calls: dict[int, tuple[p.Patient, simpy.Event]] = {}
         self.called_h: dict[int, float] = {}  # caller, until they are on the way to a hospital -> when they called
@@ -371,21 +369,6 @@ class RegionalNetwork:
             self.load_level[hospital.number] = sum(hospital.load >= threshold for threshold in LOAD_THRESHOLDS)
 
     # What a shell uses
-
-    @property
-    def time_h(self) -> float:
-        """Hours since the beginning."""
-        return float(self.env.now)
-
-    def run(self) -> None:
-        """Run to the next question, or to the horizon."""
-        self.request = self.desk.run()
-        if self.request is None:
-            self.outcome = "horizon"
-
-    def answer(self, action: int) -> None:
-        """Answer the question."""
-        self.desk.answer(action)
 
     def observe(self, agent: str) -> list[float]:
         """Return what an agent sees."""

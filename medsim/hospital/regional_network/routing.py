@@ -11,7 +11,7 @@ import simpy
 
 from medsim.core.streams import Key
 from medsim.hospital.board import Board, Occupant, Place
-from medsim.hospital.decisions import Desk, Request, legal
+from medsim.hospital.decisions import AskingModel, legal
 from medsim.hospital.draws import ARRIVAL, STAY, Draws
 from medsim.hospital.event_log import EventLog
 from medsim.hospital.regional_network.meters import Census
@@ -25,7 +25,7 @@ ROUTING_TERMS = ("number_in_system",)
 Process = Generator[simpy.Event, Any, None]
 
 
-class TwoHospitalRouting:
+class TwoHospitalRouting(AskingModel):
     """One episode of the routing problem, from two empty hospitals on.
 
     Args:
@@ -43,12 +43,10 @@ class TwoHospitalRouting:
         keep_log: bool = True,
     ) -> None:
         self.arrivals_per_h, self.treated_per_h, self.capacity = arrivals_per_h, treated_per_h, servers
-        self.env = simpy.Environment()
-        self.desk, self.draws, self.log = Desk(self.env, horizon_h), Draws(key), EventLog(keep_log)
+        self.open_desk(horizon_h, "horizon")
+        self.draws, self.log = Draws(key), EventLog(keep_log)
         self.servers = [simpy.Resource(self.env, capacity=count) for count in servers]
         self.census = (Census(self.env), Census(self.env))
-        self.request: Request | None = None
-        self.outcome = ""
         self.drained_h = 0.0  # patient hours
         if arrivals_per_h > 0.0:
             self.env.process(self.arrivals())
@@ -74,21 +72,6 @@ class TwoHospitalRouting:
             yield self.env.timeout(self.draws.exponential(STAY, number, mean=1.0 / self.treated_per_h[hospital]))
         self.census[hospital].leave(number)
         self.log.add(self.env.now, "went_home", number, place)
-
-    @property
-    def time_h(self) -> float:
-        """Hours since the beginning."""
-        return float(self.env.now)
-
-    def run(self) -> None:
-        """Run to the next arrival, or to the horizon."""
-        self.request = self.desk.run()
-        if self.request is None:
-            self.outcome = "horizon"
-
-    def answer(self, action: int) -> None:
-        """Send the patient; nothing sends to hospital 0."""
-        self.desk.answer(action)
 
     def observe(self, agent: str) -> list[float]:
         """Return how many patients are in each hospital, the one to be sent not among them."""

@@ -12,7 +12,7 @@ import simpy
 
 from medsim.core.streams import Key
 from medsim.hospital.board import Board
-from medsim.hospital.decisions import NOTHING, Desk, Request, legal
+from medsim.hospital.decisions import NOTHING, AskingModel, legal
 from medsim.hospital.draws import Draws
 from medsim.hospital.event_log import EventLog
 from medsim.hospital.harm import NO_HARM, HarmModel
@@ -29,18 +29,14 @@ __all__ = ["TheatreModel"]
 Process = Generator[simpy.Event, Any, Any]
 
 
-class TheatreModel:
+class TheatreModel(AskingModel):
     """One episode of a surgical suite."""
 
     def __init__(self, config: TheatreConfig, key: Key) -> None:
         self.config = config
         self.harm = HarmModel() if config.harm == "associated" else NO_HARM
-        self.env = simpy.Environment()
-        self.desk = Desk(self.env, config.horizon_h)
+        self.open_desk(config.horizon_h, "morning")  # unless the work is done before
         self.log = EventLog(config.log_events)
-        self.request: Request | None = None
-        self.time_h = 0.0
-        self.outcome = "morning"  # unless the work is done before
         self.rooms = {f"theatre_{number}": Room() for number in range(int(config.rooms))}
         self.account = Account(list(self.rooms))
         self.waiting: list[list[Case]] = [[] for _ in KINDS]
@@ -48,7 +44,6 @@ class TheatreModel:
         self.in_recovery: list[Case] = []
         self.turn = simpy.Resource(self.env)  # the room that is choosing
         self.change = self.env.event()  # something that may make a held room choose otherwise
-        self.closed = False
         draws = Draws(key)
         self.cases = draw_cases(draws, config)
         self.begin(first_icu_stays(draws, config))
@@ -69,7 +64,7 @@ class TheatreModel:
         """Sessions begin with their elective lists, and end."""
         for day in range(int(self.config.days)):
             yield self.env.timeout(day * DAY_H - self.env.now)
-            self.move()
+            self.catch_up()
             self.account.open = True
             self.note("session begins")
             today = [case for case in self.cases if not case.emergency and case.arrival_h == day * DAY_H]
@@ -78,7 +73,7 @@ class TheatreModel:
                 self.env.process(self.cancellation(case))
             self.signal()
             yield self.env.timeout(self.config.session_h)
-            self.move()
+            self.catch_up()
             self.account.open = False
             self.note("session ends")
         self.finish_if_done()
@@ -88,7 +83,7 @@ class TheatreModel:
         for case in self.cases:
             if case.emergency:
                 yield self.env.timeout(max(0.0, case.arrival_h - self.env.now))
-                self.move()
+                self.catch_up()
                 case.arrival_h = self.env.now  # as the clock has it, which adds up steps and may differ in the last bit
                 self.arrive(case)
                 self.env.process(self.deadline(case))
@@ -104,7 +99,7 @@ class TheatreModel:
         """An elective that has not begun when it is too late is cancelled."""
         yield self.env.timeout(last_start_h(self.config, case) - self.env.now)
         if case.started_h is None:
-            self.move()
+            self.catch_up()
             case.cancelled_h = self.env.now
             self.leave_queue(case)
             self.account.events["cancelled_electives"] += 1.0
@@ -149,7 +144,7 @@ class TheatreModel:
             self.note("held", place=agent)
             return None
         case = self.waiting[action - 1][0]
-        self.move()
+        self.catch_up()
         self.leave_queue(case)
         self.start(agent, case)
         return case
@@ -176,7 +171,7 @@ class TheatreModel:
         self.rooms[agent] = Room("turnover", case, self.env.now)
         self.note("leaves theatre", case, agent)
         yield self.env.timeout(self.config.turnover_h)
-        self.move()
+        self.catch_up()
         self.account.used[agent] = False
         self.rooms[agent] = Room()
         self.note("ready", place=agent)
@@ -198,7 +193,7 @@ class TheatreModel:
         """Leave for intensive care, or for a bed of recovery in which to wait for it, whichever is free first."""
         icu = self.icu.ask()
         if not icu.triggered:
-            self.move()
+            self.catch_up()
             case.boarding_from_h = self.env.now
             self.account.boarding += 1
             bed = self.recovery.ask()
@@ -214,11 +209,11 @@ class TheatreModel:
         """The room is blocked until there is a bed."""
         if bed.triggered:
             return
-        self.move()
+        self.catch_up()
         self.account.blocked += 1
         self.note("blocked", case, agent)
         yield bed
-        self.move()
+        self.catch_up()
         self.account.blocked -= 1
 
     def recovering(self, case: Case) -> Process:
@@ -246,14 +241,14 @@ class TheatreModel:
 
     def enter_recovery(self, case: Case) -> None:
         """A bed of recovery has been given."""
-        self.move()
+        self.catch_up()
         self.in_recovery.append(case)
         self.account.recovering += 1
         self.note("enters recovery", case)
 
     def leave_recovery(self, case: Case) -> None:
         """The bed is free for the next."""
-        self.move()
+        self.catch_up()
         self.in_recovery.remove(case)
         self.account.recovering -= 1
         self.note("leaves recovery", case)
@@ -261,7 +256,7 @@ class TheatreModel:
 
     # Bookkeeping
 
-    def move(self) -> None:
+    def catch_up(self) -> None:
         """Bring the account up to the present moment."""
         self.account.move_to(self.env.now)
 
@@ -273,7 +268,7 @@ class TheatreModel:
     def stop_boarding(self, case: Case) -> None:
         """A patient gets the bed of intensive care for which they waited; what the delay is associated with counts now."""
         assert case.boarding_from_h is not None
-        self.move()
+        self.catch_up()
         self.account.boarding -= 1
         self.add_harm(self.harm.of_icu_delay(self.env.now - case.boarding_from_h))
         case.boarding_from_h = None
@@ -309,9 +304,8 @@ class TheatreModel:
             self.outcome = "work done"
             self.desk.close()
 
-    def close(self) -> None:
+    def count_the_rest(self) -> None:
         """Count what is left when watching ends: emergencies handed over, and what waiting until now is associated with."""
-        self.closed = True
         for case in (case for kind in EMERGENCIES for case in self.waiting[kind]):
             self.account.events["handed_over"] += 1.0
             self.harm_of_waiting(case)
@@ -320,21 +314,9 @@ class TheatreModel:
 
     # What shells use
 
-    def run(self) -> None:
-        """Run to the next request, or to the end."""
-        self.request = self.desk.run()
-        self.time_h = float(self.env.now)
-        self.move()
-        if self.request is None and not self.closed:
-            self.close()
-
-    def answer(self, action: int) -> None:
-        """Answer the request."""
-        self.desk.answer(action)
-
     def drain(self) -> Ledger:
         """Return what has come in since the last call."""
-        self.move()
+        self.catch_up()
         return self.account.drain()
 
     def observe(self, agent: str) -> list[float]:
