@@ -36,3 +36,19 @@ def test_the_first_lines_of_the_readme_run():
     scope: dict[str, object] = {}
     exec(first.group(1), scope)
     assert scope["terminated"] is False
+
+
+def test_the_code_of_the_page_about_hospitals_runs():
+    text = (ROOT / "docs" / "hospital.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(block, {})
+
+
+def test_a_hospital_begins_as_the_readme_says():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = next(one for one in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "pettingzoo.make" in one)
+    scope: dict[str, object] = {}
+    exec(block, scope)
+    assert sum(info["asked"] for info in scope["infos"].values()) == 1

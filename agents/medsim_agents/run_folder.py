@@ -116,7 +116,7 @@ def read_curve(folder: Path) -> list[dict[str, float]]:
 
 def training_command(training: Any, folder: Path) -> str:
     """Return what to type to run a training again: only settings that differ from the tuned ones are named."""
-    tuned = load_hyperparameters(training.env, training.algorithm)
+    tuned = load_hyperparameters(training.env, training.algorithm, training.hyperparameters.get("sharing", "shared"))
     changed = {name: value for name, value in training.hyperparameters.items() if name != "steps" and tuned.get(name) != value}
     words = ["medsim", "train", training.env, "--algo", training.algorithm, "--steps", str(training.hyperparameters["steps"])]
     words += ["--seed", str(training.seed), "--out", str(folder)]

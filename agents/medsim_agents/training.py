@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medsim.registry import is_hospital
+from medsim.registry import is_hospital, make_task
 from medsim_agents.algorithms import algorithm, suited_options
 from medsim_agents.hyperparameters import check_hyperparameters, load_hyperparameters
 
@@ -51,7 +51,9 @@ def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: M
     check_hyperparameters(changes, algorithm_name, f"settings of {algorithm_name}")
     if is_hospital(env_id):  # before settings are looked for that it cannot have
         suited_options(algorithm_name, env_id, options, changes.get("sharing", "shared"))
-    settings = {**sharing_of(env_id, changes), **load_hyperparameters(env_id, algorithm_name), **changes}
+        refuse_unless_roles(env_id, options or {}, changes.get("of_role", {}))
+    sharing = changes.get("sharing", "shared")
+    settings = {**sharing_of(env_id, changes), **load_hyperparameters(env_id, algorithm_name, sharing), **changes}
     tuned_for = settings.pop("action", None)
     given = {**({"action": tuned_for} if tuned_for else {}), **(options or {})}
     suited = suited_options(algorithm_name, env_id, given, settings.get("sharing", "shared"))
@@ -80,11 +82,21 @@ def sharing_of(env_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: the environment is no hospital, and a change says how roles learn.
     """
     if is_hospital(env_id):
+        if "of_role" in changes and changes.get("sharing") != "role":
+            raise ValueError("of_role is a setting of policies by role: it goes with sharing=role")
         return {"rounds": ROUNDS} if changes.get("sharing") == "role" else {}
-    for name in ("sharing", "rounds"):
+    for name in ("sharing", "rounds", "of_role"):
         if name in changes:
             raise ValueError(f"{name} is a setting of hospitals, and {env_id} is none")
     return {}
+
+
+def refuse_unless_roles(env_id: str, options: Mapping[str, Any], of_role: Mapping[str, Any]) -> None:
+    """Raise ValueError if settings are meant for a role that a hospital lacks."""
+    roles = make_task(env_id, **options).actions if of_role else {}
+    for role in of_role:
+        if role not in roles:
+            raise ValueError(f"of_role: {env_id} has no role {role!r}; there are {', '.join(roles)}")
 
 
 def train(training: Training, folder: str | Path, progress: Callable[[int], None] | None = None, *,

@@ -46,6 +46,6 @@ GROUPS = (
     Group("shares", shares.measure),
     Group("growth", growth.measure),
     Group("sepsis", sepsis.measure),
-    Group("hospital", hospital.measure),
+    Group("hospital", hospital.measure, lambda plan: shells.why_no_agents()),
     Group("queues", queues.measure, lambda plan: queues.why_no_ciw(plan.ciw_python)),
 )

@@ -63,18 +63,39 @@ def batch_work(n: int, steps: int) -> Work:
     return Work(units=n * steps, run=run, prepare=begin)
 
 
+def learning_work(n: int, rollouts: int) -> Work:
+    """Return the work of MaskablePPO with its tuned settings: collecting decisions and learning from them, evaluation left out."""
+    from medsim_agents.construction import build_environment, build_model
+    from medsim_agents.hyperparameters import load_hyperparameters
+
+    settings = {**load_hyperparameters(FLOW, "maskable-ppo"), "n_envs": n}
+    model = build_model("maskable-ppo", build_environment("maskable-ppo", FLOW, 0, {}, settings), 0, settings)
+    decisions = n * int(settings["n_steps"]) * rollouts
+    return Work(units=decisions, run=lambda: learn(model, decisions))
+
+
+def learn(model: Any, decisions: int) -> None:
+    """Go on learning for so many decisions."""
+    from medsim_agents.learning import single_threaded
+
+    with single_threaded():
+        model.learn(decisions, reset_num_timesteps=False)
+
+
 def measure(plan: Plan) -> Found:
     """Time them in turn."""
     works = {
         "SimPy": one_work(plan.scaled(2_000, 50), engine="simpy"),
         "compiled, one": one_work(plan.scaled(10_000, 50)),
         "compiled, 256": batch_work(plan.scaled(BATCH, 16), plan.scaled(300, 20)),
+        "MaskablePPO": learning_work(plan.scaled(BATCH, 16), 1),
     }
     timings = interleave(works, min(plan.repeats, ROUNDS), "hospital")
     values = {
         "hospital_simpy_rate": [1.0 / seconds for seconds in timings["SimPy"].cpu],
         "hospital_one_rate": [1.0 / seconds for seconds in timings["compiled, one"].cpu],
         "hospital_batch_rate": [1.0 / seconds for seconds in timings["compiled, 256"].cpu],
+        "hospital_ppo_rate": [1.0 / seconds for seconds in timings["MaskablePPO"].cpu],
         "hospital_one_v_simpy": quotients(timings["SimPy"].cpu, timings["compiled, one"].cpu),
         "hospital_batch_v_simpy": quotients(timings["SimPy"].cpu, timings["compiled, 256"].cpu),
     }

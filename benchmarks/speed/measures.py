@@ -60,6 +60,9 @@ MEASURES = (
     Measure(name="hospital_batch_rate", group="hospital", unit="decisions/s", what="the same, batch of 256"),
     Measure(name="hospital_one_v_simpy", group="hospital", unit="x", what="the compiled core over SimPy, one"),
     Measure(name="hospital_batch_v_simpy", group="hospital", at_least=50, unit="x", what="the same, batch of 256"),
+    Measure(
+        name="hospital_ppo_rate", group="hospital", unit="decisions/s", what="MaskablePPO on it, 256 hospitals, collecting and learning"
+    ),
     Measure(name="queue_one_rate", group="queues", unit="customers/s", what="M/M/10 at load 0.9 as a compiled hospital, one"),
     Measure(name="queue_batch_rate", group="queues", unit="customers/s", what="the same, 64"),
     Measure(name="queue_simpy_rate", group="queues", unit="customers/s", what="the same in plain SimPy"),

@@ -27,8 +27,8 @@ def describe_hospital(env_id: str, with_provenance: bool) -> dict[str, object]:
         "question": known.question,
         "interface": "PettingZoo: parallel and AEC" if known.several_agents else "Gymnasium",
         "agents": {role: ", ".join(agent for agent, its in task.roles.items() if its == role) for role in task.actions},
-        "actions": {role: ", ".join(names) for role, names in task.actions.items()},
-        "observations": {role: ", ".join(task.names_seen(role)) for role in task.actions},
+        "actions": told_once({role: "; ".join(names) for role, names in task.actions.items()}),
+        "observations": told_once({role: "; ".join(task.names_seen(role)) for role in task.actions}),
         "horizon": f"{task.horizon_h:g} h, {'its own end' if task.ends_by_itself else 'then watching stops'}",
         "options": {field.name: allowed_text(field) for field in dataclasses.fields(task.config)} if task.config is not None else {},
         "reward terms": ", ".join(task.term_names),
@@ -45,6 +45,14 @@ def describe_hospital(env_id: str, with_provenance: bool) -> dict[str, object]:
     return facts
 
 
+def told_once(by_role: dict[str, str]) -> dict[str, str]:
+    """Return texts by role, roles that share one together."""
+    together: dict[str, list[str]] = {}
+    for role, text in by_role.items():
+        together.setdefault(text, []).append(role)
+    return {", ".join(roles): text for text, roles in together.items()}
+
+
 def allowed_text(field: Any) -> str:
     """Return what an option allows, its default and what it is for."""
     rule = field.metadata
@@ -53,7 +61,7 @@ def allowed_text(field: Any) -> str:
     elif "range" in rule:
         allowed = "{:g} to {:g}".format(*rule["range"])
     else:
-        allowed = str(field.type)
+        allowed = rule.get("kind", "any value")
     return f"{allowed}  (default {field.default})  {rule.get('doc', '')}".rstrip()
 
 

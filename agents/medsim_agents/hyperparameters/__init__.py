@@ -12,7 +12,7 @@ from typing import Any
 from medsim.registry import card, hospital_card, is_hospital
 from medsim_agents.algorithms import ALGORITHMS, Kind, algorithm
 
-__all__ = ["TRAINING", "check_hyperparameters", "hyperparameter_file", "load_hyperparameters", "parse_hyperparameters"]
+__all__ = ["TRAINING", "check_hyperparameters", "hyperparameter_file", "load_hyperparameters", "parse_hyperparameters", "settings_of_role"]
 
 TRAINING: dict[str, Kind] = {
     "steps": int,
@@ -24,11 +24,16 @@ TRAINING: dict[str, Kind] = {
     "env_options": dict,
     "sharing": str,
     "rounds": int,
+    "of_role": dict,
 }
 """Environment steps of the whole training; patients side by side; running normalisation of observations and of rewards (by the sd of
 the discounted return); where normalised rewards are cut; the environment's kind of action that the settings are tuned for, unless
 another is asked for; options of the environment while training (a shaped reward, say), over those that it is judged under. Of hospitals:
-whether all roles share a policy or each learns its own, and in how many rounds."""
+whether all roles share a policy or each learns its own, and in how many rounds; role -> settings of that role's learner, over the
+others (``sharing="role"``)."""
+
+BY_ROLE = "by_role"  # a table of an algorithm's: what holds in place of its settings where each role learns its own policy
+OF_THE_WHOLE = ("steps", "rounds", "sharing", "of_role", "action", "env_options")  # no role has its own
 
 UNTUNED = "hospital.toml"  # settings of hospitals that have no file of their own
 
@@ -39,8 +44,8 @@ def hyperparameter_file(env_id: str) -> str:
     return known.id.partition("/")[2].rpartition("-v")[0].lower() + ".toml"
 
 
-def load_hyperparameters(env_id: str, algorithm_name: str) -> dict[str, Any]:
-    """Return the tuned settings of an algorithm for an environment.
+def load_hyperparameters(env_id: str, algorithm_name: str, sharing: str = "shared") -> dict[str, Any]:
+    """Return the tuned settings of an algorithm for an environment; for ``sharing="role"`` those of its table ``by_role`` over them.
 
     Raises:
         ValueError: no such environment or algorithm, no settings for them, or a setting is unknown or of the wrong type.
@@ -56,7 +61,14 @@ def load_hyperparameters(env_id: str, algorithm_name: str) -> dict[str, Any]:
     found = parse_hyperparameters(file.read_text(encoding="utf-8"), name)
     if algorithm_name not in found:
         raise ValueError(f"{name} has no settings for {algorithm_name}; it has {', '.join(found)}")
-    return found[algorithm_name]
+    settings = found[algorithm_name]
+    by_role = settings.pop(BY_ROLE, {})
+    return {**settings, **by_role} if sharing == "role" else settings
+
+
+def settings_of_role(settings: Mapping[str, Any], role: str) -> dict[str, Any]:
+    """Return the settings with which a role's learner is made: those of all, and its own over them."""
+    return {**{name: value for name, value in settings.items() if name != "of_role"}, **settings.get("of_role", {}).get(role, {})}
 
 
 def parse_hyperparameters(text: str, name: str) -> dict[str, dict[str, Any]]:
@@ -73,7 +85,9 @@ def parse_hyperparameters(text: str, name: str) -> dict[str, dict[str, Any]]:
     for table, settings in tables.items():
         if table not in known or not isinstance(settings, dict):
             raise ValueError(f"{name}: unknown table [{table}]; allowed are {', '.join(known)}")
-        check_hyperparameters(settings, table, f"{name}, [{table}]")
+        shared = {key: value for key, value in settings.items() if key != BY_ROLE}
+        check_hyperparameters(shared, table, f"{name}, [{table}]")
+        check_hyperparameters(settings.get(BY_ROLE, {}), table, f"{name}, [{table}.{BY_ROLE}]")
     return tables
 
 
@@ -88,3 +102,10 @@ def check_hyperparameters(settings: Mapping[str, Any], algorithm_name: str, wher
         right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
         if not right or (isinstance(value, float) and not math.isfinite(value)):
             raise ValueError(f"{where}: {name} must be {' or '.join(one.__name__ for one in kinds)}, not {value!r}")
+    for role, its in settings.get("of_role", {}).items():
+        if not isinstance(its, Mapping):
+            raise ValueError(f"{where}: of_role must hold a table of settings for {role}, not {its!r}")
+        whole = [name for name in its if name in OF_THE_WHOLE]
+        if whole:
+            raise ValueError(f"{where}, {role}: {whole[0]} is a setting of the whole training, and no role's own")
+        check_hyperparameters(its, algorithm_name, f"{where}, {role}")

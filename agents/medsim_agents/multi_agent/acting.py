@@ -31,6 +31,7 @@ class ModelActs:
     def __init__(self, model: Any, scale: Any, *, role: str | None = None, masks: bool = True, deterministic: bool = True) -> None:
         self.model, self.scale, self.role, self.masks, self.deterministic = model, scale, role, masks, deterministic
         self.view: View | None = None
+        self.own: Whole = np.zeros(0, dtype=np.int64)  # agent -> how many actions it has
 
     @property
     def memory(self) -> bool:
@@ -51,6 +52,7 @@ class ModelActs:
                 f"({here}, {view.action_space})"
             )
         self.view = view
+        self.own = np.array([len(task.actions[role]) for role in task.roles.values()])
 
     def act(self, agents: Whole, observations: Array, masks: Array, memory: Any = None, starts: Array | None = None) -> tuple[Whole, Any]:
         """Return actions (m,) for who is asked (m,), what they see (m, K) and may do (m, A); and the memory for the next call.
@@ -61,11 +63,32 @@ class ModelActs:
         seen = self.view(agents, observations)
         if self.scale is not None:
             seen = self.scale(seen)
-        told = {"action_masks": masks[:, : self.view.actions].astype(np.bool_)} if self.masks else {}
-        actions, memory = self.model.predict(seen, state=memory, episode_start=starts, deterministic=self.deterministic, **told)
-        names, roles = self.view.task.actions, tuple(self.view.task.roles.values())
-        own = np.array([len(names[role]) for role in roles])
-        return np.where(actions < own[np.maximum(agents, 0)], actions, NOTHING).astype(np.int64), memory
+        legal = masks[:, : self.view.actions].astype(np.bool_) if self.masks else None
+        if hasattr(self.model.policy, "action_net") and not self.memory:
+            actions = choose(self.model.policy, seen, legal, self.deterministic)
+        else:
+            told = {} if legal is None else {"action_masks": legal}
+            actions, memory = self.model.predict(seen, state=memory, episode_start=starts, deterministic=self.deterministic, **told)
+        return np.where(actions < self.own[np.maximum(agents, 0)], actions, NOTHING).astype(np.int64), memory
+
+
+def choose(policy: Any, seen: Array, legal: npt.NDArray[np.bool_] | None, deterministic: bool) -> Whole:
+    """Return what an actor-critic's actor does (m,) on what it sees (m, k): what its ``predict`` does, without the layers around it, which
+    cost more than the network where few hospitals wait.
+
+    Drawn from the softmax as the largest of logits plus Gumbel noise, of torch's generator: minus the logarithm of an exponential draw.
+    """
+    import torch
+
+    with torch.no_grad():
+        features = policy.pi_features_extractor(torch.as_tensor(seen, dtype=torch.float32))
+        logits = policy.action_net(policy.mlp_extractor.forward_actor(features))
+        if not deterministic:
+            logits = logits - torch.empty_like(logits).exponential_().log_()
+        if legal is not None:
+            logits = logits.masked_fill(~torch.from_numpy(legal), -torch.inf)
+        chosen: Whole = logits.argmax(dim=1).numpy()
+        return chosen
 
 
 Player = Callable[[], HospitalPolicy] | ModelActs
@@ -90,7 +113,8 @@ class Others:
                 self.policies.setdefault(id(player), [player() for _ in range(n)])
             elif player.model is not None and player.memory:
                 raise ValueError("a model with memory cannot act for one role alone: choose an algorithm without")
-        self.roles = tuple(task.roles.values())
+        places = {role: number for number, role in enumerate(self.by_role)}
+        self.place = np.array([places.get(role, -1) for role in task.roles.values()])  # agent -> where its role stands in by_role
 
     def begin(self, batch: DecisionBatch, rows: Array) -> None:
         """Tell the policies that an episode begins in these hospitals."""
@@ -105,9 +129,9 @@ class Others:
         """Return the actions (m,) of the agents that are asked in these hospitals."""
         agents = batch.agent[rows]
         actions = np.zeros(len(rows), dtype=np.int64)
-        asked = np.array([self.roles[agent] for agent in agents.tolist()])
-        for role, player in self.by_role.items():
-            at = np.flatnonzero(asked == role)
+        asked = self.place[agents]
+        for place, player in enumerate(self.by_role.values()):
+            at = np.flatnonzero(asked == place)
             if not len(at):
                 continue
             if isinstance(player, ModelActs):

@@ -21,6 +21,7 @@ from medsim.registry import make_task
 from medsim_agents.algorithms import algorithm
 from medsim_agents.checkpoint import Course, read_checkpoint, write_state
 from medsim_agents.construction import build_model, load_model, normalised
+from medsim_agents.hyperparameters import settings_of_role
 from medsim_agents.learning import TrainingInterrupted
 from medsim_agents.multi_agent.acting import ModelActs, everyone
 from medsim_agents.multi_agent.decisions import TRAINING_SLOT
@@ -84,13 +85,13 @@ class RoleTraining:
             self._publish(role)
 
     def _environment(self, role: str) -> Any:
-        n = self.training.hyperparameters["n_envs"]
-        env = RoleVecEnv(self.task, n, role, self.players, first_slot=TRAINING_SLOT)
-        return normalised(env, self.training.hyperparameters)
+        settings = settings_of_role(self.training.hyperparameters, role)
+        env = RoleVecEnv(self.task, settings["n_envs"], role, self.players, first_slot=TRAINING_SLOT)
+        return normalised(env, settings)
 
     def _fresh(self, role: str, number: int) -> Any:
         seed = seed_of(self.training.seed, number, 0)
-        return build_model(self.training.algorithm, self._environment(role), seed, self.training.hyperparameters)
+        return build_model(self.training.algorithm, self._environment(role), seed, settings_of_role(self.training.hyperparameters, role))
 
     def _saved(self, role: str, saved: dict[str, Any]) -> Any:
         model = load_model(self.training.algorithm, io.BytesIO(saved["model"]), self._environment(role))

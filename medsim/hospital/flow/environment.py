@@ -26,7 +26,8 @@ class HospitalFlowConfig:
     """Options of ``medsim/HospitalFlow-v0``."""
 
     config: Any = dataclasses.field(
-        default="district-general", metadata={"doc": "a preset's name, a file of `medsim hospital fit`, or a HospitalConfig"}
+        default="district-general",
+        metadata={"kind": "text", "doc": "a preset's name, a file of `medsim hospital fit`, or a HospitalConfig"},
     )
     size: float | None = within(None, 0.01, 10.0, doc="arrivals, beds and staff times this (None: 0.5 for presets, 1 otherwise)")
     days: float = within(7.0, 0.01, 3660.0, doc="how long an episode is watched, from Monday, midnight")
