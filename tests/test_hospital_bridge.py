@@ -309,6 +309,34 @@ def test_a_trained_model_acts_for_another_role():
         RoleVecEnv(task, 2, "manager", {"door": ModelActs(MaskablePPO("MlpPolicy", env, **SMALL), None, role="door")}, seed=0).reset()
 
 
+def test_others_that_act_do_greedily_what_their_model_predicts_and_draw_from_its_distribution():
+    import torch
+
+    task = toy_task()
+    for algorithm in (MaskablePPO, PPO):
+        env = RoleVecEnv(task, 4, "door", {"manager": DoNothing}, seed=0)
+        model = algorithm("MlpPolicy", env, seed=0, **{**SMALL, "learning_rate": 1e-2}).learn(512)
+        masked = algorithm is MaskablePPO
+        greedy = ModelActs(model, None, role="door", masks=masked)
+        greedy.bind(task)
+        rng = np.random.default_rng(0)
+        seen = rng.uniform(0.0, 5.0, (400, 3)).astype(np.float32)[:, : model.observation_space.shape[0]]
+        masks = np.array([[1, 1, 0], [1, 0, 0]], dtype=np.int8)[rng.integers(2, size=400)]
+        told = {"action_masks": masks[:, :2].astype(bool)} if masked else {}
+        nobody = np.zeros(400, dtype=np.int64)
+        assert np.array_equal(greedy.act(nobody, seen, masks)[0], model.predict(seen, deterministic=True, **told)[0])
+        draws = ModelActs(model, None, role="door", masks=masked, deterministic=False)
+        draws.bind(task)
+        one, own = np.repeat(seen[:1], 40_000, axis=0), np.repeat(np.array([[1, 1, 0]], dtype=np.int8), 40_000, axis=0)
+        torch.manual_seed(0)
+        drawn = draws.act(np.zeros(40_000, dtype=np.int64), one, own)[0]
+        probability = model.policy.get_distribution(torch.as_tensor(seen[:1])).distribution.probs[0, 1].item()
+        assert 0.05 < probability < 0.95
+        assert abs(drawn.mean() - probability) < 4.0 * np.sqrt(probability * (1.0 - probability) / 40_000)
+        own[:, 1] = 0
+        assert not masked or not draws.act(np.zeros(40_000, dtype=np.int64), one, own)[0].any()
+
+
 def test_a_model_sees_what_is_scaled_as_in_training_and_its_mask_and_a_number_beyond_an_agents_own_is_nothing():
     class Noted:
         observation_space, action_space = SharedView(toy_task()).space, SharedView(toy_task()).action_space

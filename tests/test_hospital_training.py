@@ -20,7 +20,7 @@ from medsim_agents import load_policy, plan_training, train
 from medsim_agents.algorithms import ALGORITHMS
 from medsim_agents.checkpoint import read_checkpoint
 from medsim_agents.construction import load_model
-from medsim_agents.hyperparameters import TRAINING, load_hyperparameters
+from medsim_agents.hyperparameters import TRAINING, load_hyperparameters, parse_hyperparameters
 from medsim_agents.learning import TrainingInterrupted
 from medsim_agents.run_folder import read_curve, read_run
 from medsim_agents.training import VALIDATION_SEED
@@ -182,6 +182,47 @@ def test_the_command_of_a_run_names_what_differs_from_the_settings_of_its_file(t
     assert training_command(training, tmp_path / "out").endswith(
         f"--steps 500 --seed 0 --out {tmp_path / 'out'} --set horizon_h=8.0 --set rounds=5 --set sharing=role"
     )
+
+
+def test_a_role_may_have_settings_of_its_own_and_goes_on_with_them(tmp_path):
+    own = {"manager": {"n_envs": 8, "n_steps": 4, "gamma": 0.5}}
+    training = quick("maskable-ppo", **{**BY_ROLE, "of_role": own})
+    whole = train(training, tmp_path / "whole")
+    door, manager = (load_model("maskable-ppo", whole / f"model-{role}.zip") for role in ("door", "manager"))
+    assert (manager.gamma, manager.n_steps, manager.n_envs) == (0.5, 4, 8)
+    assert (door.n_steps, door.n_envs) == (16, 4)
+    assert door.gamma != 0.5
+    with pytest.raises(Broken):
+        train(training, tmp_path / "broken", break_at(250))
+    broken = train(training, tmp_path / "broken")
+    for part in ("model-door", "model-manager"):
+        assert equal_to_the_bit(weights(whole, part=part), weights(broken, part=part))
+
+
+def test_settings_of_a_role_that_is_not_there_or_that_no_role_has_are_refused():
+    with pytest.raises(ValueError, match="medsim/Toy-v0 has no role 'icu'; there are door, manager"):
+        plan_training(ENV, "ppo", sharing="role", of_role={"icu": {"gamma": 0.5}})
+    with pytest.raises(ValueError, match="steps is a setting of the whole training, and no role's own"):
+        plan_training(ENV, "ppo", sharing="role", of_role={"door": {"steps": 5}})
+    with pytest.raises(ValueError, match="unknown setting 'gama'"):
+        plan_training(ENV, "ppo", sharing="role", of_role={"door": {"gama": 0.5}})
+    with pytest.raises(ValueError, match="it goes with sharing=role"):
+        plan_training(ENV, "ppo", of_role={"door": {"gamma": 0.5}})
+    with pytest.raises(ValueError, match="n_envs of door must be 1 or more, not 0"):
+        plan_training(ENV, "ppo", sharing="role", of_role={"door": {"n_envs": 0}})
+
+
+def test_a_file_says_what_holds_in_place_of_its_settings_where_roles_learn_apart():
+    text = "[ppo]\ngamma = 0.95\nsteps = 9\n[ppo.by_role]\nsteps = 5\nof_role = {icu = {gamma = 0.5}}\n"
+    assert parse_hyperparameters(text, "toy.toml")["ppo"]["by_role"]["steps"] == 5
+    with pytest.raises(ValueError, match=r"toy.toml, \[ppo.by_role\], icu: unknown setting 'gama'"):
+        parse_hyperparameters(text.replace("gamma = 0.5", "gama = 0.5"), "toy.toml")
+    flow = "medsim/HospitalFlow-v0"
+    shared, by_role = (load_hyperparameters(flow, "maskable-ppo", sharing) for sharing in ("shared", "role"))
+    assert "by_role" not in shared
+    assert "of_role" not in shared
+    assert by_role["of_role"]["icu"]["n_envs"] > by_role["n_envs"] == shared["n_envs"]
+    assert plan_training(flow, "maskable-ppo", sharing="role", steps=5).hyperparameters == {**by_role, "sharing": "role", "steps": 5}
 
 
 # Learning

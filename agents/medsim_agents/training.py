@@ -9,7 +9,7 @@ from typing import Any
 
 from medsim.registry import is_hospital, make_task
 from medsim_agents.algorithms import algorithm, suited_options
-from medsim_agents.hyperparameters import check_hyperparameters, load_hyperparameters
+from medsim_agents.hyperparameters import check_hyperparameters, load_hyperparameters, settings_of_role
 
 __all__ = ["Training", "plan_training", "train"]
 
@@ -64,6 +64,10 @@ def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: M
     for name in ("steps", "n_envs", "rounds"):
         if settings.get(name, 1) < 1:
             raise ValueError(f"{name} must be 1 or more, not {settings[name]}")
+    for role in settings.get("of_role", {}):
+        n = settings_of_role(settings, role)["n_envs"]
+        if n < 1:
+            raise ValueError(f"n_envs of {role} must be 1 or more, not {n}")
     return Training(
         env=env_id,
         algorithm=algorithm_name,

@@ -1,5 +1,6 @@
 """Reference policies of ``medsim/HospitalFlow-v0``: who is next by classical rules, and where staff and beds go."""
 
+import math
 from collections.abc import Callable
 
 from medsim.hospital.policy import DoNothing, HospitalPolicy, Mask, NamedPolicy, RandomHospitalPolicy, Vector
@@ -18,7 +19,8 @@ class FlowPolicy(NamedPolicy):
             "c-mu" (weight over the mean stay), "accumulating" (weight times wait so far).
         step_down_from: how many have to wait for intensive care before somebody is stepped down early (0: never).
         manage: "" leaves the arrangement of the start; "beds": flexible beds go to where beds lack, float nurses stay in the
-            emergency department; "all": float nurses also go to where nurses lack most.
+            emergency department; "all": float nurses also go to where nurses lack most; "square-root": they go to where nurses fall
+            most short of the load and its square root.
         icu_first: whether wards take from intensive care before the emergency department.
     """
 
@@ -78,11 +80,26 @@ class FlowPolicy(NamedPolicy):
         names = self.task.actions[agent]
         nursed = list(dict.fromkeys(name.partition(",")[0].removeprefix("float nurses to ") for name in names[1:]))
         slack = {unit: self.value(agent, seen, f"{unit} patients_nurses_can_take") for unit in nursed}
-        unit = min(nursed, key=lambda name: slack[name]) if self.manage == "all" else nursed[0]
+        if self.manage == "square-root":
+            unit = max(nursed, key=lambda name: self.shortfall(name, seen))
+        else:
+            unit = min(nursed, key=lambda name: slack[name]) if self.manage == "all" else nursed[0]
         icu_lacks = self.value(agent, seen, "icu beds_free") <= 0.0
         ward_lacks = self.value(agent, seen, "ward beds_free") <= 0.0
         share = 1 if icu_lacks == ward_lacks else 2 if icu_lacks else 0
         return 1 + 3 * nursed.index(unit) + share
+
+    def shortfall(self, unit: str, seen: Vector) -> float:
+        """Return how many nurses a unit lacks of a + sqrt(a), where a is its load in nurses (Halfin and Whitt 1981's rule with beta 1)."""
+        agent, hospital = "bed_manager", self.task.hospital  # type: ignore[attr-defined]
+        ratio = hospital.units[hospital.unit_number(unit)].patients_per_nurse
+        in_beds = self.value(agent, seen, f"{unit} in_treatment") + self.value(agent, seen, f"{unit} boarding")
+        waiting = sum(
+            float(seen[k]) for name, k in self.columns[agent].items() if name.startswith(f"{unit} ") and name.endswith(" waiting")
+        )
+        nurses = (self.value(agent, seen, f"{unit} patients_nurses_can_take") + in_beds) / ratio
+        load = (in_beds + waiting) / ratio
+        return float(load + math.sqrt(load) - nurses)
 
 
 POLICIES: dict[str, Callable[[], HospitalPolicy]] = {
@@ -93,5 +110,6 @@ POLICIES: dict[str, Callable[[], HospitalPolicy]] = {
     "c-mu": lambda: FlowPolicy("c-mu", "c-mu"),
     "accumulating": lambda: FlowPolicy("accumulating", "accumulating"),
     "managed": lambda: FlowPolicy("managed", "c-mu", manage="all"),
+    "square-root": lambda: FlowPolicy("square-root", "priority", manage="square-root"),
     "beds-follow": lambda: FlowPolicy("beds-follow", "priority", manage="beds"),
 }
