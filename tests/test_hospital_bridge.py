@@ -22,6 +22,7 @@ from medsim_agents.multi_agent import DecisionVecEnv, ModelActs, ParallelVecEnv,
 from medsim_agents.multi_agent.acting import everyone
 from medsim_agents.multi_agent.parallel import hospital_others, model_acts
 from medsim_agents.multi_agent.role_normalisation import VecNormalizeByRole, scale_by_role
+from medsim_agents.multi_agent.timed import share_counted, timed
 from medsim_agents.multi_agent.views import RoleView, SharedView
 from tests.toy_hospital import POLICIES, ToyEnv, best, toy_task
 
@@ -292,6 +293,66 @@ def test_what_was_earned_before_the_first_step_is_in_the_return_and_no_step():
         _, paid, ended, infos = env.step(np.ones(1, dtype=np.int64))
         rewards += float(paid[0])
     assert (rewards, infos[0]["episode"]["r"]) == (-10.0, -12.0)
+
+
+def test_costs_that_come_evenly_count_by_the_mean_of_the_discount_over_their_time():
+    before_h, hours = np.array([0.0, 2.0, 3.0]), np.array([6.0, 1e-13, 0.5])
+    grid = np.linspace(0.0, 1.0, 200_001)
+    mean = [(0.8 ** (before + grid * length)).mean() for before, length in zip(before_h, hours, strict=True)]
+    np.testing.assert_allclose(share_counted(0.8, before_h, hours), mean, rtol=1e-6)
+    assert share_counted(1.0, before_h, hours).tolist() == [1.0] * 3
+
+
+def test_with_a_discount_by_the_hour_a_step_says_what_counts_after_it_and_later_rewards_in_it_count_less():
+    def open_at_noon(agent, seen, mask):
+        return int(seen[1] == 12.0)
+
+    both = []
+    for gamma_h in (None, 0.5):
+        others = {"manager": lambda: FunctionHospitalPolicy("noon", open_at_noon)}
+        env, ended, rewards = RoleVecEnv(toy_task(), 1, "door", others, seed=0, gamma_h=gamma_h), np.zeros(1, dtype=bool), []
+        env.reset()
+        while not ended.any():
+            before_h = env.batch.time_h.copy()
+            _, paid, ended, infos = env.step(np.ones(1, dtype=np.int64))
+            rewards.append(float(paid[0]))
+            hours = 24.0 - before_h if ended.any() else env.batch.time_h - before_h
+            assert env.discounts == pytest.approx(1.0 if gamma_h is None else gamma_h**hours)
+        assert infos[0]["episode"]["r"] == -2.0
+        both.append(rewards)
+    # the bed opened at 12 falls into the door's step from 11:45 to 12:15, evenly over its last quarter of an hour
+    assert both[0][23] == -2.0
+    assert both[1][23] == pytest.approx(-2.0 * np.mean(0.5 ** np.linspace(0.25, 0.5, 100_001)), rel=1e-5)
+    with pytest.raises(ValueError, match=r"gamma_h must be above 0 and at most 1, not 0.0"):
+        RoleVecEnv(toy_task(), 1, "door", {"manager": DoNothing}, gamma_h=0.0)
+
+
+@pytest.mark.parametrize("algorithm", [MaskablePPO, PPO])
+def test_returns_of_rollouts_discount_each_step_by_its_own_time(algorithm):
+    import torch
+
+    env = RoleVecEnv(toy_task(), 3, "door", {"manager": DoNothing}, seed=0, gamma_h=0.7)
+    model = algorithm("MlpPolicy", env, seed=0, gae_lambda=1.0, gamma=0.3, **SMALL)
+    plain = model.rollout_buffer
+    own = timed(model).rollout_buffer
+    assert isinstance(own, type(plain))
+    rng = np.random.default_rng(0)
+    rewards, discounts = rng.normal(size=(32, 3)), rng.uniform(0.5, 1.0, (32, 3))
+    ends = np.zeros((33, 3))
+    ends[20, 1] = ends[32, 2] = 1.0  # before the step
+    for step in range(32):
+        env.discounts = discounts[step]
+        seen, values = np.zeros((3, *env.observation_space.shape)), torch.as_tensor(rng.normal(size=3))
+        own.add(seen, np.zeros((3, 1)), rewards[step], ends[step], values, torch.zeros(3))
+    last = np.array([1.0, 2.0, 3.0])
+    own.compute_returns_and_advantage(torch.as_tensor(last), ends[32])
+    expected, after = np.zeros((32, 3)), last
+    for step in reversed(range(32)):
+        after = rewards[step] + discounts[step] * (1.0 - ends[step + 1]) * after
+        expected[step] = after
+    np.testing.assert_allclose(own.returns, expected, rtol=1e-4, atol=1e-5)
+    model.learn(96)
+    assert not np.array_equal(model.rollout_buffer.discounts[0], np.ones(3))
 
 
 def test_a_role_without_a_policy_is_named():

@@ -249,6 +249,40 @@ def test_excess_risk_is_that_of_the_cohort() -> None:
         HarmModel(icu_base_risk=1.5)
 
 
+def test_boarding_counts_beyond_four_hours_for_those_who_hold_a_bed() -> None:
+    def slow(request: Any) -> int:
+        return 0 if request.agent == "ward" and len(held) % 40 != 39 and not held.append(1) else int(np.flatnonzero(request.mask)[-1])
+
+    held: list[int] = []
+    model = play(small_hospital(), hours=300.0, act=slow)
+    frame = model.log.frame()
+    beyond = 0.0
+    for _, events in frame.groupby("patient"):
+        unit, asked = "", None
+        for row in events.itertuples():
+            if row.event == "asks for a bed":
+                asked = (row.time_h, unit)
+            elif row.event == "gets a bed":
+                if asked is not None and asked[1] in ("ed", "ward", "icu"):
+                    beyond += max(row.time_h - asked[0] - 4.0, 0.0)
+                unit, asked = row.place, None
+        if asked is not None and asked[1] in ("ed", "ward", "icu"):
+            beyond += max(300.0 - asked[0] - 4.0, 0.0)
+    counted = model.drain().costs["boarding_above_4_h"]
+    assert counted > 50.0
+    started = [one for one in model.people() if one.number >= 1 << 30 and one.queue >= 0 and one.visit == 1]
+    extra = sum(max(300.0 - one.asked_h - 4.0, 0.0) for one in started)  # who lay there at the start has no "gets a bed" of that unit
+    assert counted == pytest.approx(beyond + extra, rel=1e-9)
+
+
+def test_waits_beyond_the_target_are_late() -> None:
+    config = replace(queue((3.0,), mean_h=0.5, beds=2), targets_min=(12.0,) * 5)
+    model = play(config, hours=300.0)
+    frame = model.log.frame()
+    asked, got = (frame.query(f"event == '{event}'").set_index("patient")["time_h"] for event in ("asks for a bed", "gets a bed"))
+    assert model.t.late.sum() == ((got - asked).dropna() > 0.2).sum() > 20
+
+
 def test_a_unit_with_too_few_nurses_is_counted_unsafe() -> None:
     config = queue((5.0,), mean_h=1.0, beds=10, nurses=(1,), patients_per_nurse=2.0)
     model = play(config, hours=200.0)

@@ -185,7 +185,7 @@ def test_the_command_of_a_run_names_what_differs_from_the_settings_of_its_file(t
 
 
 def test_a_role_may_have_settings_of_its_own_and_goes_on_with_them(tmp_path):
-    own = {"manager": {"n_envs": 8, "n_steps": 4, "gamma": 0.5}}
+    own = {"manager": {"n_envs": 8, "n_steps": 4, "gamma": 0.5, "gamma_h": 0.9}}
     training = quick("maskable-ppo", **{**BY_ROLE, "of_role": own})
     whole = train(training, tmp_path / "whole")
     door, manager = (load_model("maskable-ppo", whole / f"model-{role}.zip") for role in ("door", "manager"))
@@ -208,6 +208,8 @@ def test_settings_of_a_role_that_is_not_there_or_that_no_role_has_are_refused():
         plan_training(ENV, "ppo", sharing="role", of_role={"door": {"gama": 0.5}})
     with pytest.raises(ValueError, match="it goes with sharing=role"):
         plan_training(ENV, "ppo", of_role={"door": {"gamma": 0.5}})
+    with pytest.raises(ValueError, match="gamma_h is a setting of policies by role"):
+        plan_training(ENV, "ppo", gamma_h=0.9)
     with pytest.raises(ValueError, match="n_envs of door must be 1 or more, not 0"):
         plan_training(ENV, "ppo", sharing="role", of_role={"door": {"n_envs": 0}})
 

@@ -86,10 +86,11 @@ def sharing_of(env_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: the environment is no hospital, and a change says how roles learn.
     """
     if is_hospital(env_id):
-        if "of_role" in changes and changes.get("sharing") != "role":
-            raise ValueError("of_role is a setting of policies by role: it goes with sharing=role")
+        for name in ("of_role", "gamma_h"):
+            if name in changes and changes.get("sharing") != "role":
+                raise ValueError(f"{name} is a setting of policies by role: it goes with sharing=role")
         return {"rounds": ROUNDS} if changes.get("sharing") == "role" else {}
-    for name in ("sharing", "rounds", "of_role"):
+    for name in ("sharing", "rounds", "of_role", "gamma_h"):
         if name in changes:
             raise ValueError(f"{name} is a setting of hospitals, and {env_id} is none")
     return {}

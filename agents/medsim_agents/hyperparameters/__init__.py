@@ -25,12 +25,13 @@ TRAINING: dict[str, Kind] = {
     "sharing": str,
     "rounds": int,
     "of_role": dict,
+    "gamma_h": (int, float),
 }
 """Environment steps of the whole training; patients side by side; running normalisation of observations and of rewards (by the sd of
 the discounted return); where normalised rewards are cut; the environment's kind of action that the settings are tuned for, unless
 another is asked for; options of the environment while training (a shaped reward, say), over those that it is judged under. Of hospitals:
 whether all roles share a policy or each learns its own, and in how many rounds; role -> settings of that role's learner, over the
-others (``sharing="role"``)."""
+others, and the discount of an hour, in place of gamma, which is that of a decision (both: ``sharing="role"``)."""
 
 BY_ROLE = "by_role"  # a table of an algorithm's: what holds in place of its settings where each role learns its own policy
 OF_THE_WHOLE = ("steps", "rounds", "sharing", "of_role", "action", "env_options")  # no role has its own

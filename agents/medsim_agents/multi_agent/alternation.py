@@ -26,6 +26,7 @@ from medsim_agents.learning import TrainingInterrupted
 from medsim_agents.multi_agent.acting import ModelActs, everyone
 from medsim_agents.multi_agent.decisions import TRAINING_SLOT
 from medsim_agents.multi_agent.roles import RoleVecEnv
+from medsim_agents.multi_agent.timed import timed
 from medsim_agents.normalisation import normaliser_state, restore_normaliser
 from medsim_agents.policies import hospital_policy, scale_in_training
 from medsim_agents.run_folder import RunFolder
@@ -78,7 +79,8 @@ class RoleTraining:
         content = read_checkpoint(run.checkpoint) if run.checkpoint.is_file() else None
         self.models: dict[str | None, Any] = {}
         for number, role in enumerate(self.roles):
-            self.models[role] = self._fresh(role, number) if content is None else self._saved(role, content["roles"][role])
+            model = self._fresh(role, number) if content is None else self._saved(role, content["roles"][role])
+            self.models[role] = timed(model) if "gamma_h" in settings_of_role(settings, role) else model
         if content is not None:
             self.course, self.done = content["course"], content["done"]
         for role in self.roles:
@@ -86,7 +88,8 @@ class RoleTraining:
 
     def _environment(self, role: str) -> Any:
         settings = settings_of_role(self.training.hyperparameters, role)
-        env = RoleVecEnv(self.task, settings["n_envs"], role, self.players, first_slot=TRAINING_SLOT)
+        gamma_h = settings.get("gamma_h")
+        env = RoleVecEnv(self.task, settings["n_envs"], role, self.players, first_slot=TRAINING_SLOT, gamma_h=gamma_h)
         return normalised(env, settings)
 
     def _fresh(self, role: str, number: int) -> Any:

@@ -10,6 +10,7 @@ from medsim.hospital.task import HospitalTask
 from medsim_agents.multi_agent.acting import Others, Player
 from medsim_agents.multi_agent.decisions import HospitalRows, Info
 from medsim_agents.multi_agent.rows import Array
+from medsim_agents.multi_agent.timed import share_counted
 from medsim_agents.multi_agent.views import RoleView
 
 __all__ = ["RoleVecEnv"]
@@ -26,18 +27,22 @@ class RoleVecEnv(HospitalRows):
 
     Args:
         task: a hospital's; n: how many of it; role: who learns. seed, first_slot: as of ``DecisionVecEnv``.
+        gamma_h: the discount of an hour: rewards count less the later they come in a step, those between two decisions as if they came
+            evenly, and ``discounts`` (n,) holds what counts at each step's end of what comes after. None: rewards are just summed.
         others: role -> who acts for it: a maker of a policy (such as those of ``medsim.policies``), or a ``ModelActs``. Roles that have
             the same maker share one policy in each hospital.
 
     Raises:
-        ValueError: there is no such role, or one of the others has no policy.
+        ValueError: there is no such role, one of the others has no policy, or gamma_h is not above 0 and at most 1.
     """
 
-    def __init__(
-        self, task: HospitalTask, n: int, role: str, others: Mapping[str, Player], *, seed: int | None = None, first_slot: int = 0
-    ) -> None:
+    def __init__(self, task: HospitalTask, n: int, role: str, others: Mapping[str, Player], *, seed: int | None = None,
+                 first_slot: int = 0, gamma_h: float | None = None) -> None:  # fmt: skip
+        if gamma_h is not None and not 0.0 < gamma_h <= 1.0:
+            raise ValueError(f"gamma_h must be above 0 and at most 1, not {gamma_h!r}")
         super().__init__(task, n, RoleView(task, role), first_slot)
-        self.role = role
+        self.role, self.gamma_h = role, gamma_h
+        self.discounts = np.ones(n)
         self.others = Others(task, n, role, others)
         self._ours: npt.NDArray[np.bool_] = np.array([its == role for its in task.roles.values()], dtype=np.bool_)
         self.seed(seed)
@@ -49,15 +54,27 @@ class RoleVecEnv(HospitalRows):
             ValueError: an action is outside the space; nothing has happened then.
         """
         assert self._actions is not None
+        began_h = self.batch.time_h.copy()
+        until_h = began_h.copy()
         self.batch.step(self._actions)
         self.sums.lengths += 1
-        rewards = self._count()
+        rewards = self._count_from(began_h, until_h)
         while (others := self._of_others()).any():
             self._let_others_act(others)
-            rewards += self._count()
+            rewards += self._count_from(began_h, until_h)
+        if self.gamma_h is not None:
+            self.discounts = self.gamma_h ** (until_h - began_h)
         ended = self.batch.ended.copy()
         infos = self._finish(ended) if ended.any() else self._nothing
         return self._look(), rewards.astype(np.float32), ended, infos
+
+    def _count_from(self, began_h: Array, until_h: Array) -> Array:
+        """Count what has come in since ``until_h``, and move that to now; returns what of it counts at ``began_h``, the step's start."""
+        came = self._count()
+        if self.gamma_h is not None:
+            came *= share_counted(self.gamma_h, until_h - began_h, self.batch.time_h - until_h)
+            until_h[...] = self.batch.time_h
+        return came
 
     def _of_others(self) -> npt.NDArray[np.bool_]:
         """Return which hospitals stand at a decision of another role."""
