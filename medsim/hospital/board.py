@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Board:
-    """A picture of one moment."""
+    """A picture of one moment; ``time_h`` counts from the first day's midnight, so that a board tells the time of day."""
 
     time_h: float
     places: tuple[Place, ...]

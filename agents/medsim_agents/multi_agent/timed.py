@@ -1,8 +1,8 @@
 """Rollouts whose steps take different times: a step's discount follows from its hours.
 
-Discounting by decisions misleads who can put off a decision. An agent that holds a bed is asked again in half an hour, so holding buys it many
-short steps with a little of the costs in each, and all later costs count less; giving the bed is one long step with all costs of many hours.
-Where the discount counts hours, as in a semi-Markov decision process, time passes equally fast whatever is decided.
+Discounting by decisions misleads who can put off a decision. An agent that holds a bed is asked again in half an hour, so holding buys it
+many short steps with a little of the costs in each, and all later costs count less; giving the bed is one long step with all costs of many
+hours. Where the discount counts hours, as in a semi-Markov decision process, time passes equally fast whatever is decided.
 """
 
 import math
@@ -38,12 +38,14 @@ class TimedRollouts:
 
     def reset(self) -> None:
         """Forget all steps."""
-        self.discounts = np.ones((self.buffer_size, self.n_envs), dtype=np.float32)  # type: ignore[attr-defined]
+        me: Any = self
+        self.discounts = np.ones((me.buffer_size, me.n_envs), dtype=np.float32)
         super().reset()  # type: ignore[misc]
 
     def add(self, *args: Any, **kwargs: Any) -> None:
         """Add a step of all rows."""
-        self.discounts[self.pos] = self.source.discounts  # type: ignore[has-type]
+        me: Any = self
+        self.discounts[me.pos] = self.source.discounts
         super().add(*args, **kwargs)  # type: ignore[misc]
 
     def compute_returns_and_advantage(self, last_values: Any, dones: Array) -> None:

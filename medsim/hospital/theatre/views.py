@@ -148,6 +148,9 @@ def metrics_of(model: "TheatreModel") -> dict[str, float]:
     return figures
 
 
+BEGINS_AT_H = 8.0  # of the clock: a board tells the time of day
+
+
 def occupant(case: Case, now_h: float, flag: str = "") -> Occupant:
     """Return how a case is shown: emergencies by urgency, 1 to 3; electives as 5."""
     label = f"{KINDS[case.kind].name[:3]}{case.number % 1000}"
@@ -167,7 +170,7 @@ def board_of(model: "TheatreModel") -> Board:
     taken = int(model.config.icu_beds) - model.icu.free
     waiting = [occupant(case, now) for cases in model.waiting for case in cases]
     return Board(
-        time_h=float(now),
+        time_h=float(now) + BEGINS_AT_H,
         places=(
             Place(name="theatres", beds=tuple(rooms), queue=tuple(waiting), note="session" if model.account.open else "after hours"),
             Place(name="recovery", beds=(*recovery, *[None] * (beds - len(recovery)))),
