@@ -30,7 +30,9 @@ and costs. Two settings say how several roles learn:
   sharing=role     a policy for each role (ppo, a2c, maskable-ppo): in so many rounds (rounds=5) each role in turn learns on its own clock,
                    a manager's step its 4 hours, a unit's the next event, while the others act by their latest policies; --steps are the
                    learners' decisions, more for roles that are asked more often. It takes longer than one policy for all. Stopped, it goes
-                   on from the start of what the role at hand was learning."""
+                   on from the start of what the role at hand was learning. Two more settings go with it:
+                     gamma_h=0.7   the discount of an hour, in place of gamma, that of a decision: for agents who can put off a decision
+                     of_role='{"icu": {"n_envs": 1024}}'   settings of single roles; rarely asked ones are quicker with many hospitals"""
 
 BENCHMARK_EXAMPLES = """examples:
   medsim benchmark run quick           train and judge, print the table, write benchmarks/site/index.html

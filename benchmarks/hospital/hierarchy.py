@@ -72,7 +72,7 @@ class Managed:
 
 def trained_by_role(seed: int, steps: int | None, runs: str) -> str:
     """Train one policy a role with one seed, or go on with it; returns the run folder."""
-    changes = {} if steps is None else {"steps": steps}
+    changes: dict[str, Any] = {} if steps is None else {"steps": steps}
     return str(train(plan_training(FLOW, ALGORITHM, seed=seed, sharing="role", **changes), Path(runs) / f"roles-seed{seed}"))
 
 
@@ -121,7 +121,7 @@ def row(name: str, results: list[HospitalResult], against: dict[str, HospitalRes
 def shared_row(out: Path, episodes: int) -> list[dict[str, Any]]:
     """Return the row of the policy that all roles share, if flow.json is there and of the same episodes."""
     file = out / "flow.json"
-    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"episodes": None}
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"episodes": None}
     if found["episodes"] != episodes:
         return []
     its = next(one for one in found["rows"] if one["policy"].strip("*") == ALGORITHM)

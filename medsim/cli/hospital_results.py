@@ -10,7 +10,8 @@ from medsim.cli.progress import Progress
 from medsim.cli.verbs import find_hospital_policy, parse_settings
 from medsim.evaluation.statistics import interquartile_mean, percentile_interval, stratified_bootstrap
 from medsim.hospital.evaluation import HospitalResult, evaluate_hospital
-from medsim.registry import hospital_card
+from medsim.hospital.policy import HospitalPolicy
+from medsim.registry import hospital_card, make_task
 
 __all__ = ["run_hospital", "text_of"]
 
@@ -29,8 +30,9 @@ def run_hospital(args: argparse.Namespace) -> int:
     if episodes < 1:
         raise ValueError(f"--episodes must be 1 or more, not {episodes}")
     options = parse_settings(args.set)
-    names = [name for given in args.policy for name in (hospital_policies(args.env) if given == "all" else [given])]
-    policies = [find_hospital_policy(args.env, name) for name in names]
+    everyone = {name: make() for name, make in hospital_policies(args.env).items()}
+    fitting = [name for name, policy in everyone.items() if fits(args.env, policy, options)]
+    policies = [find_hospital_policy(args.env, name) for given in args.policy for name in (fitting if given == "all" else [given])]
     results = []
     with Progress(len(policies) * episodes, "episode", "evaluate") as progress:
         for policy in policies:
@@ -49,7 +51,15 @@ def run_hospital(args: argparse.Namespace) -> int:
         print(text_of(result), end="")
         acts = ", ".join(f"{name}={value}" for name, value in policy.options.items() if name not in options)
         print(f"  acts under        {acts}\n" if acts else "")
+    if "all" in args.policy and len(fitting) < len(everyone):
+        print(f"left out, made for other options: {', '.join(name for name in everyone if name not in fitting)}")
     return 0
+
+
+def fits(env_id: str, policy: HospitalPolicy, options: dict[str, Any]) -> bool:
+    """Return whether a policy is made for the environment under these options, the others as they are by default."""
+    config = make_task(env_id, **{**hospital_card(env_id).evaluation, **options}).config
+    return all(getattr(config, name, None) == value for name, value in policy.options.items())
 
 
 def refuse_what_treatments_have(args: argparse.Namespace) -> None:

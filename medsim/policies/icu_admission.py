@@ -95,6 +95,7 @@ class Optimal(NamedPolicy):
     """The policy of least long-run cost of ``variant="trunk"``, by value iteration for the options at hand."""
 
     name = "optimal"
+    options: Mapping[str, Any] = {"variant": "trunk"}
 
     def begin(self, task: HospitalTask, key: Key) -> None:
         """Solve the unit.

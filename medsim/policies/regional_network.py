@@ -27,6 +27,8 @@ TREATMENT_H = sum(share * minutes for share, minutes in zip(WALK_IN_ACUITY, TREA
 class RegionPolicy(NamedPolicy):
     """A base for policies of the region: which question is asked, and what is legal, by name."""
 
+    options: Mapping[str, Any] = {"variant": "network"}
+
     def begin(self, task: HospitalTask, key: Key) -> None:
         """Learn names and how many hospitals there are."""
         super().begin(task, key)

@@ -3,7 +3,8 @@
 This is also how a hierarchy is trained: a manager, asked every few hours, learns among units that act in between, and the units learn under
 what the manager has set. A training is a chain of segments (round by round, role by role). A segment is a function of the policies at its
 start and of its number, so a training that is stopped, or killed, goes on with the segment at hand from its start and ends with the same
-weights to the bit.
+weights to the bit. A segment begins with new episodes. Rows wait for the slowest, so a step of a role that is asked once in hundreds of
+decisions costs as many turns of the others however many rows there are: such a role wants many rows (``of_role``).
 """
 
 import io

@@ -24,7 +24,7 @@ class HospitalRows(RowVecEnv):
     other infos are empty and shared: read them, do not write to them.
 
     Rewards of a step are summed as they come, undiscounted, however much time passes in it: the discount counts decisions, not hours
-    (an agent of a semi-Markov process who values the hours would discount by the step's hours instead).
+    (an agent of a semi-Markov process who values the hours discounts by the step's hours: ``RoleVecEnv`` with ``gamma_h``).
     """
 
     def __init__(self, task: HospitalTask, n: int, view: View, first_slot: int) -> None:
