@@ -272,10 +272,10 @@ def test_medsim_envs_lists_and_describes_hospitals(capsys):
     assert json.loads(capsys.readouterr().out)[-1]["several_agents"]
     assert main(["envs", ENV, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["actions"]["manager"] == "nothing, open, close"
+    assert facts["actions"]["manager"] == "nothing; open; close"
     assert facts["costs"] == "urgent_refused, forbidden_action"
     assert main(["envs", ENV]) == 0
-    assert "acuity, beds free, hour" in capsys.readouterr().out
+    assert "acuity; beds free; hour" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("name", "begins"), [("board.png", b"\x89PNG"), ("day.gif", b"GIF8"), ("board.txt", b"")])
