@@ -32,7 +32,7 @@ def test_importing_medsim_loads_no_heavy_package_and_says_nothing(run_python: Ru
     done = run_python(code, MEDSIM_CACHE_DIR=str(tmp_path / "cache"))
     loaded = json.loads(done.stdout)
     assert "gymnasium" in loaded
-    # PettingZoo, which has the registry of hospitals, is light: 0.04 s beside Gymnasium
+    # PettingZoo, which has the registry of hospitals, is light: 0.01 s after Gymnasium
     assert not {"torch", "numba", "llvmlite", "matplotlib", "pandas", "scipy", "simpy", "stable_baselines3"} & set(loaded)
     assert done.stderr == ""
     assert not (tmp_path / "cache").exists()

@@ -164,7 +164,7 @@ def minutes_of(folders: list[str]) -> float:
 def main(arguments: list[str] | None = None) -> int:
     """Train, evaluate, write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hospital.hierarchy", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, help="decisions of each training by roles (default: the tuned number)")
     parser.add_argument("--manager-steps", type=int, help=f"the manager's decisions where it learns alone (default: {MANAGING['steps']})")
     parser.add_argument("--episodes", type=int, default=hospital_card(FLOW).episodes)

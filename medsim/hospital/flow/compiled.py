@@ -181,7 +181,11 @@ class FlowBatch:
 
     def _look(self, chosen: npt.NDArray[np.bool_]) -> None:
         """Write what the asked agents see; where the episode is over, nothing is left to do."""
-        self.hospitals.observe(self.everywhere, self.agent, self.observations)
+        rows = np.flatnonzero(chosen & (self.agent >= 0))
+        if len(rows) == self.n:
+            self.hospitals.observe(self.everywhere, self.agent, self.observations)
+        elif len(rows):
+            self.observations[rows] = self.observe(rows, self.agent[rows])
         over = chosen & self.ended
         self.masks[over] = 0
         self.masks[over, NOTHING] = 1
