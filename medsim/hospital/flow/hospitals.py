@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from medsim.core.streams import Key, fresh_seed, seed_words
 from medsim.hospital.flow.config import HospitalConfig
-from medsim.hospital.flow.core import FREE_SLOTS, NOBODY, Crowd, new_crowd
+from medsim.hospital.flow.crowd import FREE_SLOTS, NOBODY, Crowd, new_crowd
 from medsim.hospital.flow.kernels import FlowKernels, flow_kernels
 from medsim.hospital.flow.plan import plan_of
 from medsim.hospital.flow.seen import action_names, agents_of, seen_of

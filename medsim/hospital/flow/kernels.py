@@ -6,15 +6,12 @@ from typing import Any
 
 from medsim.core.compile import compiled_together, jit_enabled
 from medsim.core.streams import Key
-from medsim.hospital.flow.core import ASKS, NEEDS_ROOM, Crowd, answer_one, begin_one, run_one
+from medsim.hospital.flow.core import answer_one, begin_one, run_one
+from medsim.hospital.flow.crowd import ASKED_UNIT, ASKS, NEEDS_ROOM, NOBODY, STATUS, Crowd
 from medsim.hospital.flow.plan import Plan
-from medsim.hospital.flow.situation import Situation, Tally, observe
+from medsim.hospital.flow.situation import AGENT, Situation, Tally, observe
 
 __all__ = ["FlowKernels", "flow_kernels"]
-
-AGENT = 4  # the discipline in which an agent is asked
-STATUS, ASKED_UNIT = 5, 4  # columns of counters
-NOBODY = -1
 
 
 def begin_hospitals(keys: Any, mask: Any, plan: Plan, s: Situation, t: Tally, c: Crowd, horizon_h: float, warm_up_h: float) -> None:

@@ -40,6 +40,7 @@ from medsim.hospital.flow.seen import agents_of, seen_of
 from medsim.hospital.flow.situation import (
     AGENT,
     DUE,
+    PREEMPTIVE,
     STEP_DOWN,
     accrue,
     arrange,
@@ -62,7 +63,6 @@ from medsim.hospital.task import Ledger
 
 __all__ = ["FlowModel", "Patient", "Ward"]
 
-PREEMPTIVE = 2
 OVER, MADE_WAY, STEPPED_DOWN = "over", "made way", "stepped down"  # how a treatment ends
 Process = Generator[simpy.Event, Any, Any]
 

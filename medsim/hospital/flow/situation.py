@@ -22,7 +22,7 @@ BOARDING_LIMIT_H = 4.0  # the English four-hour standard, applied to the wait fo
 ICU_IN_TIME_H = 4.0  # chosen: access to intensive care counts as timely within the same four hours
 NOW = 0  # of clock
 DUE, ARRANGEMENT = 0, 1  # of manager
-AGENT = 4  # the discipline in which an agent is asked
+AGENT, PREEMPTIVE = 4, 2  # disciplines: an agent is asked; who is more urgent interrupts
 BED_SHARES = 3  # the manager gives none, half or all flexible beds to the second of the two units
 
 
