@@ -230,6 +230,10 @@ def card_among(cards: tuple[CardOf, ...], env_id: str) -> CardOf:
         if one.id == env_id:
             return one
     known = [one.id for one in ENVIRONMENTS] + [one.id for one in HOSPITALS]
+    if env_id in known:
+        if is_hospital(env_id):
+            raise ValueError(f"{env_id} is a hospital: use evaluate_hospital, hospital_policies and hospital_card")
+        raise ValueError(f"{env_id} is no hospital: use evaluate, reference_policies and card")
     raise ValueError(f"no environment is called {env_id!r}; there are {', '.join(known)}")
 
 

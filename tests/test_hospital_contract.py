@@ -18,7 +18,7 @@ from medsim.hospital.draws import POLICY, draw_uniform, key_of
 from medsim.hospital.evaluation import evaluate_hospital, play_episode
 from medsim.hospital.shells import FORBIDDEN, HospitalEnv, HospitalParallelEnv, HospitalShell
 from medsim.policies import hospital_policies
-from medsim.registry import HOSPITALS, hospital_card, make_task
+from medsim.registry import HOSPITALS, card, hospital_card, make_task
 
 Options = dict[str, Any]
 SHORT: dict[str, list[Options]] = {  # options under which an episode takes a moment
@@ -225,6 +225,25 @@ def test_an_action_outside_the_space_is_refused_by_name_and_nothing_happens(env_
     with pytest.raises(ValueError, match=f"'{agent}' must be a whole number from 0 to"):
         env.step(given)
     assert (shell.present_model().time_h, shell.request) == before
+
+
+@several_agents
+def test_taking_turns_refuses_a_wrong_action_at_once(env_id: str, options: Options) -> None:
+    env = pettingzoo.make("aec", env_id, **options)
+    env.reset(seed=1)
+    first = env.agent_selection
+    with pytest.raises(ValueError, match=f"agent '{first}' must be a whole number"):
+        env.step(10_000)
+    assert env.agent_selection == first
+    env.step(0)
+    assert len(env.agents) == 1 or env.agent_selection != first
+
+
+def test_an_id_of_the_other_kind_is_pointed_to_its_own_functions() -> None:
+    with pytest.raises(ValueError, match=r"is a hospital: use evaluate_hospital"):
+        card("medsim/HospitalFlow-v0")
+    with pytest.raises(ValueError, match=r"is no hospital: use evaluate"):
+        hospital_card("medsim/Sepsis-v0")
 
 
 @several_agents

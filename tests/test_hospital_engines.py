@@ -240,6 +240,36 @@ def test_a_clone_goes_its_own_way_and_meets_the_same_people() -> None:
     assert other.metrics() != model.metrics()
 
 
+@pytest.mark.parametrize("kind", [CompiledFlow, FlowModel])
+def test_an_answer_that_is_not_allowed_is_refused_and_nothing_happens(kind: Any) -> None:
+    model = kind(small_hospital(), key_of(2), horizon_h=80.0)
+    with pytest.raises(RuntimeError, match=r"call run\(\)"):
+        model.answer(0)
+    model.run()
+    while model.request.agent != "ed":
+        model.answer(int(np.flatnonzero(model.request.mask)[-1]))
+        model.run()
+    mask, before = model.request.mask, model.state()
+    for wrong in (99, -1, int(1 + np.flatnonzero(mask[1:] == 0)[0]), 1.5):
+        with pytest.raises(ValueError, match="'ed'"):
+            model.answer(wrong)
+    assert model.state() == before
+    model.answer(int(np.flatnonzero(mask)[-1]))
+    with pytest.raises(RuntimeError, match=r"call run\(\)"):
+        model.answer(0)
+    model.run()
+    assert model.request is not None
+
+
+def test_wrong_answers_in_a_batch_are_refused_by_hospital() -> None:
+    hospitals = Hospitals(small_hospital(), 3, horizon_h=60.0)
+    hospitals.seed(1)
+    hospitals.reset()
+    for wrong in (99, -1):
+        with pytest.raises(ValueError, match=f"action {wrong} of hospital 1 is not allowed"):
+            hospitals.answer(np.array([0, wrong, 0]))
+
+
 def test_copying_an_episode_within_a_batch_branches_it() -> None:
     hospitals = Hospitals(small_hospital(), 2, horizon_h=60.0)
     hospitals.seed(13)

@@ -296,9 +296,13 @@ def test_a_unit_with_too_few_nurses_is_counted_unsafe() -> None:
     [
         (lambda: Stay(mean_h=-1.0), r"mean_h of a stay.*-1"),
         (lambda: Stay(mean_h=1.0, law="normal"), "'lognormal'.*'normal'"),
-        (lambda: Unit(name="a", beds=-1, stays=(Stay(mean_h=1.0),)), "beds of unit 'a'.*-1"),
-        (lambda: Unit(name="a", beds=1, stays=(Stay(mean_h=1.0),) * 2), "stays of unit 'a'"),
-        (lambda: Unit(name="a", beds=1, stays=(Stay(mean_h=1.0),), exits=({"b": 0.7, "c": 0.7},)), "sum to 1 at most, not 1.4"),
+        (lambda: Stay(mean_h=1.0), "lognormal stay needs an sd_h"),
+        (lambda: Unit(name="a", beds=-1, stays=(Stay(law="constant", mean_h=1.0),)), "beds of unit 'a'.*-1"),
+        (lambda: Unit(name="a", beds=1, stays=(Stay(law="constant", mean_h=1.0),) * 2), "stays of unit 'a'"),
+        (
+            lambda: Unit(name="a", beds=1, stays=(Stay(law="constant", mean_h=1.0),), exits=({"b": 0.7, "c": 0.7},)),
+            "sum to 1 at most, not 1.4",
+        ),
         (lambda: Arrivals(name="x", unit="a", rates_per_h=(1.0, 2.0)), "rates_per_h of arrivals 'x'"),
         (lambda: small_hospital(seen_in="nowhere"), "'triage'.*'nowhere'"),
         (lambda: small_hospital(flexible_between=("ward", "attic")), "'attic'"),

@@ -41,7 +41,7 @@ def test_the_first_lines_of_the_readme_run():
 def test_the_code_of_the_page_about_hospitals_runs():
     text = (ROOT / "docs" / "hospital.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         exec(block, {})
 

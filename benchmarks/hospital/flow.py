@@ -32,7 +32,7 @@ __all__ = ["compared", "main"]
 HERE = Path(__file__).parent
 FLOW, ALGORITHM = "medsim/HospitalFlow-v0", "maskable-ppo"
 COSTS = ("target_breaches", "boarding_above_4_h", "unsafe_nurse_ratio_h", "refused_high_acuity", "expected_excess_deaths")
-FIGURES = ("wait_to_be_seen_h", "left_unseen_share", "group_wait_ratio", "group_icu_gap")
+FIGURES = ("wait_of_those_seen_h", "left_unseen_share", "group_wait_ratio", "group_icu_gap")
 
 
 def trained(seed: int, steps: int | None, runs: str) -> str:
@@ -85,7 +85,7 @@ def page(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
     card = hospital_card(FLOW)
     heads = (
         "policy", "return", "normalised", "over the protocol", "late", "boarding > 4 h", "unsafe ratio, h", "urgent lost", "excess deaths",
-        "wait, h", "left, %", "wait ratio of groups", "ICU gap of groups",
+        "wait of those seen, h", "left, %", "wait ratio of groups", "ICU gap of groups",
     )  # fmt: skip
     lines = [
         "# Agents on medsim/HospitalFlow-v0",
@@ -107,7 +107,7 @@ def page(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:
             one["policy"], f"{one['return']:.0f}{spread}", f"{one['normalised']:.2f}",
             f"{one['over_protocol']:+.0f} ({low:+.0f} to {high:+.0f})", f"{one['target_breaches']:.0f}", f"{one['boarding_above_4_h']:.1f}",
             f"{one['unsafe_nurse_ratio_h']:.0f}", f"{one['refused_high_acuity']:.2f}", f"{one['expected_excess_deaths']:.2f}",
-            f"{one['wait_to_be_seen_h']:.2f}", f"{100 * one['left_unseen_share']:.1f}", f"{one['group_wait_ratio']:.2f}",
+            f"{one['wait_of_those_seen_h']:.2f}", f"{100 * one['left_unseen_share']:.1f}", f"{one['group_wait_ratio']:.2f}",
             f"{one['group_icu_gap']:.2f}",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")

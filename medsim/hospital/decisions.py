@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import simpy
 
-__all__ = ["NOTHING", "AskingModel", "Desk", "Request", "checked_action", "legal"]
+__all__ = ["NOTHING", "AskingModel", "Desk", "Request", "allowed_action", "checked_action", "legal"]
 
 NOTHING = 0  # action 0 of every agent: it does nothing
 Mask = npt.NDArray[np.int8]
@@ -115,14 +115,35 @@ class AskingModel:
             self.count_the_rest()
 
     def answer(self, action: int) -> None:
-        """Answer the request with an action that its mask allows; ``run`` goes on."""
-        self.desk.answer(action)
+        """Answer the request with an action that its mask allows, or do nothing; ``run`` goes on.
+
+        Raises:
+            RuntimeError: nobody is asked. ValueError: the action is not allowed; nothing has happened then.
+        """
+        self.desk.answer(allowed_action(self.request, action))
+        self.request = None
 
     def catch_up(self) -> None:
         """Count the time until now."""
 
     def count_the_rest(self) -> None:
         """Count, once, what the end cuts off."""
+
+
+def allowed_action(request: Request | None, action: Any) -> int:
+    """Return an action that answers a request: one that its mask allows, or NOTHING.
+
+    Raises:
+        RuntimeError: there is no request. ValueError: the action is not allowed.
+    """
+    if request is None:
+        raise RuntimeError("nobody is asked: call run() before answer()")
+    number = checked_action(request.agent, action, len(request.mask))
+    if number != NOTHING and not request.mask[number]:
+        raise ValueError(
+            f"action {number} of agent {request.agent!r} is not allowed now; allowed are {np.flatnonzero(request.mask).tolist()}"
+        )
+    return number
 
 
 def checked_action(agent: str, action: Any, actions: int) -> int:

@@ -36,7 +36,7 @@ def key_of(seed: int, slot: int = 0, episode: int = 0) -> Key:
 @compiled_once
 def draw_uniform(key: Key, purpose: int, who: int, part: int) -> float:
     """Return a number in (0, 1) for a purpose; who: such as a patient's number; part: such as the number of their visit, below 4096."""
-    one, _, _, _ = words(key, who, purpose * 4096 + part)
+    one, _, _, _ = words(key, int(who), purpose * 4096 + int(part))
     return uniform(one)
 
 

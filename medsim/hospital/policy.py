@@ -97,4 +97,4 @@ class FunctionHospitalPolicy:
 
     def act(self, agent: str, seen: Vector, mask: Mask) -> int:
         """Return the function's action."""
-        return int(self.function(agent, seen, mask))
+        return self.function(agent, seen, mask)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from medsim.core.streams import Key
 from medsim.hospital.board import Board
-from medsim.hospital.decisions import NOTHING, Request
+from medsim.hospital.decisions import NOTHING, Request, allowed_action
 from medsim.hospital.event_log import EventLog
 from medsim.hospital.flow.config import HospitalConfig
 from medsim.hospital.flow.hospitals import Hospitals
@@ -53,8 +53,13 @@ class CompiledFlow:
         self.request = Request(agent, hospitals.masks[0, :actions].copy(), "arrangement" if agent == "bed_manager" else "bed")
 
     def answer(self, action: int) -> None:
-        """Answer the request; ``run`` tells what is asked next."""
-        self.hospitals.answer(np.array([action]))
+        """Answer the request with an action that its mask allows, or do nothing; ``run`` tells what is asked next.
+
+        Raises:
+            RuntimeError: nobody is asked. ValueError: the action is not allowed; nothing has happened then.
+        """
+        self.hospitals.answer(np.array([allowed_action(self.request, action)]))
+        self.request = None
 
     def observe(self, agent: str) -> list[float]:
         """Return what an agent sees, cut at its limits."""
@@ -96,7 +101,8 @@ class CompiledFlow:
             sorted((float(c.asked_h[0, p]), int(c.number[0, p]), int(c.triage[0, p])) for p in np.flatnonzero(c.queue[0] == u))
             for u in range(len(plan.beds))
         ]
-        return flow_board(self.config, plan, self.situation()[0], People(beds=beds, queues=queues))
+        asked = self.request.agent if self.request is not None else ""
+        return flow_board(self.config, plan, self.situation()[0], People(beds=beds, queues=queues), asked)
 
     def person(self, p: int) -> tuple[int, int, bool]:
         """Return somebody's number and triage, and whether they wait for another bed."""

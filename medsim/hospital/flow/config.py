@@ -36,6 +36,10 @@ class Stay:
         one_of("law of a stay", self.law, LAWS)
         number("mean_h of a stay", self.mean_h, 1e-9, 1e6)
         number("sd_h of a stay", self.sd_h, 0.0, 1e6)
+        if self.law == "lognormal" and self.sd_h <= 0.0:
+            raise ValueError(
+                f"a lognormal stay needs an sd_h above 0, not {self.sd_h!r}; law='constant' has none, law='exponential' its mean"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

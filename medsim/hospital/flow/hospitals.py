@@ -102,10 +102,21 @@ class Hospitals:
         self._run(np.zeros(self.n, dtype=np.int64))
 
     def answer(self, actions: npt.NDArray[Any], mask: Switches | None = None) -> None:
-        """Answer in all hospitals that ask, or in those of the mask, with legal actions (n,), and run each to its next question."""
+        """Answer in all hospitals that ask, or in those of the mask, with allowed actions (n,), and run each to its next question.
+
+        Raises:
+            ValueError: an action is neither allowed by the hospital's mask nor 0; nothing has happened then.
+        """
         chosen = self.agent >= 0 if mask is None else mask & (self.agent >= 0)
+        given = np.asarray(actions, dtype=np.int64)
+        rows = np.flatnonzero(chosen & (given != 0))
+        inside = (given[rows] > 0) & (given[rows] < self.masks.shape[1])
+        wrong = rows[~inside | (self.masks[rows, np.where(inside, given[rows], 0)] == 0)]
+        if len(wrong):
+            allowed = np.flatnonzero(self.masks[wrong[0]]).tolist()
+            raise ValueError(f"action {given[wrong[0]]} of hospital {wrong[0]} is not allowed now; allowed are {allowed}")
         self.todo[:] = 2 * chosen
-        self._run(np.asarray(actions, dtype=np.int64))
+        self._run(given)
 
     def _run(self, actions: npt.NDArray[np.int64]) -> None:
         """Run those to do; where people or events outgrow their arrays, these are enlarged, and the rest of the way is run."""

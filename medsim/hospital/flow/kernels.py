@@ -18,7 +18,7 @@ def begin_hospitals(keys: Any, mask: Any, plan: Plan, s: Situation, t: Tally, c:
     """Begin the episodes of the hospitals whose mask is set, in arrays that are zero; keys: (n, 4)."""
     for e in range(mask.shape[0]):
         if mask[e]:
-            key = Key(keys[e, 0], keys[e, 1], keys[e, 2], keys[e, 3], 0)
+            key = Key(int(keys[e, 0]), int(keys[e, 1]), int(keys[e, 2]), int(keys[e, 3]), 0)
             begin_one(key, plan, situation_of(s, e), crowd_of(c, e), horizon_h, warm_up_h)
 
 
@@ -31,7 +31,7 @@ def run_hospitals(keys: Any, todo: Any, actions: Any, plan: Plan, s: Situation, 
     lacking = 0
     for e in range(todo.shape[0]):
         if todo[e] > 0:
-            key = Key(keys[e, 0], keys[e, 1], keys[e, 2], keys[e, 3], 0)
+            key = Key(int(keys[e, 0]), int(keys[e, 1]), int(keys[e, 2]), int(keys[e, 3]), 0)
             situation, tally, crowd = situation_of(s, e), tally_of(t, e), crowd_of(c, e)
             if todo[e] == 2:
                 answer_one(key, plan, situation, tally, crowd, actions[e])

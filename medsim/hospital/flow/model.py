@@ -576,7 +576,8 @@ class FlowModel(AskingModel):
             sorted(((one.asked_h, one.number, one.triage) for queue in ward.queues.values() for one in queue), key=lambda row: row[::2])
             for ward in self.wards
         ]
-        return flow_board(self.config, self.plan, self.s, People(beds=beds, queues=queues))
+        asked = self.request.agent if self.request is not None else ""
+        return flow_board(self.config, self.plan, self.s, People(beds=beds, queues=queues), asked)
 
     def log_event(self, event: str, patient: Patient, unit: int) -> None:
         """Add an event to the log."""

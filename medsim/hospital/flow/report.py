@@ -9,6 +9,7 @@ import numpy as np
 from medsim.hospital.board import Board, Occupant, Place
 from medsim.hospital.flow.config import HospitalConfig
 from medsim.hospital.flow.plan import Plan
+from medsim.hospital.flow.rules import FIRST_AT_START
 from medsim.hospital.flow.seen import MANAGER, action_names
 from medsim.hospital.flow.situation import ARRANGEMENT, COSTS, NOW, TERMS, Situation, Tally
 from medsim.hospital.task import Ledger
@@ -45,15 +46,20 @@ def share(part: float, whole: float) -> float:
 
 
 def flow_metrics(config: HospitalConfig, plan: Plan, s: Situation, t: Tally, warm_up_h: float = 0.0) -> dict[str, float]:
-    """Return figures of an episode so far, since the end of the warm-up: waits in hours, shares, and gaps between groups."""
+    """Return figures of an episode so far, since the end of the warm-up.
+
+    ``wait_for_UNIT_h``: hours in the unit's queue for each who asked for a bed there, whether they got it, left, or still wait;
+    ``wait_of_those_seen_h``: from arrival until seen, of those who were; ``left_unseen_share``; ``occupied_UNIT_share`` of the beds that
+    the unit has for certain; ``turned_away``; and ``group_gaps``.
+    """
     counted_h = max(float(s.clock[NOW]) - warm_up_h, 0.0)
     found: dict[str, float] = {}
     if plan.seen_in >= 0:
-        found["wait_to_be_seen_h"] = share(t.seen_wait_h.sum(), t.seen.sum())
+        found["wait_of_those_seen_h"] = share(t.seen_wait_h.sum(), t.seen.sum())
         found["left_unseen_share"] = share(t.left[plan.seen_in].sum(), t.asked[plan.seen_in].sum())
         found |= group_gaps(plan, t)
     for number, unit in enumerate(config.units):
-        found[f"wait_for_{unit.name}_h"] = share(t.wait_h[number].sum(), t.started[number].sum())
+        found[f"wait_for_{unit.name}_h"] = share(t.queue_h[number], t.asked[number].sum())
         found[f"occupied_{unit.name}_share"] = share(t.bed_h[number], counted_h * max(float(plan.beds[number]), 1.0))
     found["turned_away"] = float(t.turned_away.sum())
     return found
@@ -103,21 +109,25 @@ def hidden_state(plan: Plan, s: Situation, people: list[tuple[int, int, int]]) -
     return [float(s.clock[NOW]), float(s.manager[ARRANGEMENT]), *counts.ravel().tolist()]
 
 
-def flow_board(config: HospitalConfig, plan: Plan, s: Situation, people: People) -> Board:
-    """Return what a bed board shows now."""
+def label_of(number: int) -> str:
+    """Return a few letters for a patient: their number, or that of those who were there at the start behind an s."""
+    return f"s{number - FIRST_AT_START}" if number >= FIRST_AT_START else str(number % 10_000)
+
+
+def flow_board(config: HospitalConfig, plan: Plan, s: Situation, people: People, asked: str = "") -> Board:
+    """Return what a bed board shows now; asked: the agent whose answer is waited for."""
     now_h, places = float(s.clock[NOW]), []
     for number, unit in enumerate(config.units):
         beds = tuple(
-            None if one is None else Occupant(str(one[0] % 1000), one[1] + 1, "boarding" if one[2] else "") for one in people.beds[number]
+            None if one is None else Occupant(label_of(one[0]), one[1] + 1, "boarding" if one[2] else "") for one in people.beds[number]
         )
         late = plan.targets_h if number == plan.seen_in else np.full(5, BESIDE_H)
-        queue = tuple(
-            Occupant(str(who % 1000), k + 1, "late" if now_h - since > late[k] else "") for since, who, k in people.queues[number]
-        )
+        queue = tuple(Occupant(label_of(who), k + 1, "late" if now_h - since > late[k] else "") for since, who, k in people.queues[number])
         nurses = f"{int(s.nursing[number])} nurses" if plan.per_nurse[number] > 0.0 else ""
         clinicians = f"{int(s.working[number])} clinicians" if unit.clinicians else ""
         note = ", ".join(part for part in (nurses, clinicians) if part)
         places.append(Place(unit.name, beds, queue, int(s.opened[number]), note))
     arranged = int(s.manager[ARRANGEMENT])
-    lines = (action_names(config, MANAGER)[arranged],) if config.manager_every_h and arranged else ()
-    return Board(now_h, tuple(places), lines)
+    arrangement = (action_names(config, MANAGER)[arranged],) if config.manager_every_h and arranged else ()
+    question = (f"asked now: {asked}",) if asked else ()
+    return Board(now_h, tuple(places), (*arrangement, *question))
