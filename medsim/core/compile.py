@@ -244,7 +244,8 @@ def _announced(dispatcher: Any, name: str, model_name: str, home: Path) -> Calla
     def first_call(*arguments: Any) -> Any:
         nonlocal said
         if not said:
-            print(f"medsim: compiling the {model_name} model ({name}) for this machine, once; a few seconds", file=sys.stderr, flush=True)
+            text = f"medsim: compiling the {model_name} model ({name}) for this machine, once; up to half a minute"
+            print(text, file=sys.stderr, flush=True)
             said = True
         return dispatcher(*arguments)
 
