@@ -138,7 +138,7 @@ HOSPITALS: tuple[HospitalCard, ...] = (
         protocol_policy="priority",
         ceiling_policy="beds-follow",
         episodes=100,
-        scores=Scores(floor=-3412.58, protocol=-2003.12, ceiling=-1929.47, command="medsim evaluate medsim/HospitalFlow-v0 --policy all"),
+        scores=Scores(floor=-3467.86, protocol=-2154.30, ceiling=-2045.60, command="medsim evaluate medsim/HospitalFlow-v0 --policy all"),
     ),
     HospitalCard(
         id="medsim/ICUAdmission-v0",

@@ -27,11 +27,12 @@ def run(args: argparse.Namespace) -> int:
             treatments = [dataclasses.asdict(one) for one in ENVIRONMENTS]
             print(json.dumps([*treatments, *(dataclasses.asdict(one) for one in HOSPITALS)], indent=1))
         else:
+            width = max(len(one.id) for one in (*ENVIRONMENTS, *HOSPITALS))
             for one in ENVIRONMENTS:
                 missing = "" if one.available else f" (needs: pip install 'medsim[{one.extra}]')"
-                print(f"{one.id:24s} {one.question}{missing}")
+                print(f"{one.id:{width}s} {one.question}{missing}")
             for hospital in HOSPITALS:
-                print(f"{hospital.id:24s} {hospital.question}")
+                print(f"{hospital.id:{width}s} {hospital.question}")
         return 0
     facts = describe(args.env, args.provenance)
     if args.json:

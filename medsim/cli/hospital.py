@@ -2,10 +2,11 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medsim.cli.hospital_files import refuse_clashes, write_whole
+from medsim.cli.hospital_theory import configure_theory, theory
 from medsim.cli.progress import Progress
 from medsim.cli.verbs import Verb
 
@@ -14,13 +15,13 @@ if TYPE_CHECKING:
     from medsim.hospital.calibration.comparison import BackTest
     from medsim.hospital.flow.config import HospitalConfig
 
-__all__ = ["VERB", "write_whole"]
+__all__ = ["VERB"]
 
 TEACHING = """what a table needs:
   One row for each stay of an encounter in a unit, with the columns
     encounter, arrival_time, triage_acuity, triage_time, provider_time, disposition_time, departure_time,
     unit, unit_in, unit_out, disposition, died
-  of which only arrival_time is needed. Times are local: 2024-03-05 14:30:00. A blank unit_out: still there when the table was drawn.
+  of which arrival_time is needed, and an end: unit_out or departure_time. Times are local: 2024-03-05 14:30:00. A blank unit_out: still there when the table was drawn.
   Other names: --map THEIRS=OURS, or --mapping mimic-iv-ed. Everything is in docs/hospital_calibration.md.
 
 examples:
@@ -28,9 +29,12 @@ examples:
   medsim hospital fit encounters.csv --map stay=encounter --map in=unit_in --capacity icu=14 --back-test
   medsim hospital presets metropolitan                        units, loads, and the source of each number
   medsim hospital theory mmc --lam 9 --mu 1 --servers 10      waits in a queue with ten beds
-  medsim hospital theory staffing --load 20 --wait 0.2        nurses for a load of 20, so that one in five waits
+  medsim hospital theory staffing --load 20 --wait 0.2        nurses for a load of 20, so that at most one in five waits
 
 Research simulation, not medical advice."""
+
+UNDECIDED = "nobody decides in it: for queueing studies, the environments refuse it"
+HALF_SIZE = "environments play the presets at half their size unless size=1"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,28 +70,13 @@ def configure_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hold-out", type=float, default=0.3, help="share of the time at the end that it is judged on (default %(default)s)"
     )
-    parser.add_argument("--replications", type=int, default=20, help="of the simulation (default %(default)s)")
+    parser.add_argument(
+        "--replications", type=int, default=39, help="of the simulation; the range of 39 runs is a 95 %% interval (default %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the simulation (default %(default)s)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the configuration there (JSON)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report there")
     parser.add_argument("--json", action="store_true", help="for machines: everything")
-
-
-def configure_theory(parser: argparse.ArgumentParser) -> None:
-    """Describe the arguments of ``theory``."""
-    kinds = parser.add_subparsers(title="models", metavar="mmc | erlang-b | staffing", required=True, dest="model")
-    queue = kinds.add_parser("mmc", help="waits with Poisson arrivals, exponential stays and one queue (M/M/c)")
-    queue.add_argument("--lam", type=float, required=True, help="arrivals per time unit")
-    queue.add_argument("--mu", type=float, required=True, help="patients that one server treats per time unit: 1 / mean stay")
-    queue.add_argument("--servers", type=int, required=True, help="beds, nurses, ...")
-    loss = kinds.add_parser("erlang-b", help="refusals without a queue, whatever the stays' distribution (M/G/c/c)")
-    loss.add_argument("--load", type=float, required=True, help="arrivals times mean stay")
-    loss.add_argument("--servers", type=int, required=True, help="beds")
-    staff = kinds.add_parser("staffing", help="servers for a load and a share who wait")
-    staff.add_argument("--load", type=float, required=True, help="arrivals times mean stay")
-    staff.add_argument("--wait", type=float, default=0.2, help="share who may wait (default %(default)s)")
-    for one in (queue, loss, staff):
-        one.add_argument("--json", action="store_true", help="for machines")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,11 +85,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def fitted(args: argparse.Namespace) -> int:
-    """Fit a hospital to a table; files are written last, whole or not at all."""
+    """Fit a hospital to a table; files are written when all is computed, whole or not at all, and before anything is printed."""
     from medsim.hospital.calibration import read_table, renamed, tidy
     from medsim.hospital.calibration.fit import fit_encounters
     from medsim.hospital.calibration.report import rows_report
+    from medsim.hospital.flow.seen import agents_of
 
+    refuse_clashes({"the table": args.table, "--out": args.out, "--report": args.report})
     frame, unreadable = read_table(args.table)
     table = tidy(renamed(frame, mapping_of(args.mapping, args.map)), end=args.end, bad_rows=unreadable)
     if args.strict and table.bad:
@@ -113,18 +104,22 @@ def fitted(args: argparse.Namespace) -> int:
     fit = fit_encounters(table, **options)
     tested = tested_back(args, table, options) if args.back_test else None
     text = text_of(args.table, fit, tested)
+    files = {args.out: json.dumps(fit.config.as_dict(), indent=1), args.report: text}
+    written = [path for path in files if path is not None]
+    for path in written:
+        write_whole(path, files[path] + "\n")
+    undecided = [undecided_note(fit.config)] if args.out and not agents_of(fit.config) else []
     if args.json:
         record = {**fit.record(), **({"back_test": tested.record()} if tested else {})}
-        print(json.dumps(record, indent=1))
+        print(json.dumps({**record, "notes": [*record["notes"], *undecided]}, indent=1))
     else:
-        print(text)
-    files = {args.out: json.dumps(fit.config.as_dict(), indent=1), args.report: text}
-    for path, content in files.items():
-        if path is not None:
-            write_whole(path, content + "\n")
-            if not args.json:
-                print(f"wrote {path}")
+        print("\n".join([text, *(f"wrote {path}" for path in written), *(f"note: {note}" for note in undecided)]))
     return 0
+
+
+def undecided_note(config: "HospitalConfig") -> str:
+    """Return what to do about a hospital in which nobody is asked anything, which the environment refuses."""
+    return f"nobody decides in it: add --agent UNIT to train on it; the units are {', '.join(unit.name for unit in config.units)}"
 
 
 def tested_back(args: argparse.Namespace, table: Any, options: dict[str, Any]) -> "BackTest":
@@ -180,17 +175,6 @@ def capacities_of(pairs: list[str]) -> dict[str, int]:
     return found
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all: beside its place first, then moved there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def presets_shown(args: argparse.Namespace) -> int:
     """Print the presets, or one."""
     from medsim.hospital.presets import PRESETS, preset
@@ -202,7 +186,8 @@ def presets_shown(args: argparse.Namespace) -> int:
             return 0
         for name, fact in facts.items():
             units = ", ".join(f"{unit} {load['beds']} beds ({100 * load['utilisation']:.0f} %)" for unit, load in fact["units"].items())
-            print(f"{name:18s} {fact['arrivals_per_day']:.0f} arrivals a day; {units}")
+            print(f"{name:18s} {fact['arrivals_per_day']:.0f} arrivals a day; {units}{'' if fact['agents'] else f'; {UNDECIDED}'}")
+        print(f"{HALF_SIZE}.")
         print("medsim hospital presets NAME prints one with its sources. Research simulation, not medical advice.")
         return 0
     config = preset(args.name)
@@ -214,15 +199,17 @@ def presets_shown(args: argparse.Namespace) -> int:
 
 
 def preset_facts(config: "HospitalConfig") -> dict[str, Any]:
-    """Return arrivals a day, and beds and offered load by unit."""
+    """Return arrivals a day, who decides, and beds and offered load by unit."""
     from dataclasses import asdict
 
     from medsim.hospital.flow.load import offered_load
+    from medsim.hospital.flow.seen import agents_of
 
     beds = {unit.name: unit.beds for unit in config.units}
     per_day = sum(24.0 * sum(stream.rates_per_h) / len(stream.rates_per_h) for stream in config.arrivals)
     return {
         "arrivals_per_day": per_day,
+        "agents": list(agents_of(config)),
         "units": {name: {"beds": beds[name], **asdict(load)} for name, load in offered_load(config).items()},
     }
 
@@ -239,47 +226,10 @@ def preset_report(config: "HospitalConfig") -> str:
             f"{100.0 * load['utilisation']:.0f} %", f"{100.0 * load['treating']:.0f} %" if load["treating"] else "",
         ])  # fmt: skip
     lines = [f"{config.name}: {facts['arrivals_per_day']:.0f} arrivals a day", "", columns(rows)]
-    lines.append("  in use: by offered load (arrivals times stay), as if nobody left the queue or boarded\n")
+    lines.append("  in use: by offered load (arrivals times stay), as if nobody left the queue or boarded")
+    lines.append(f"  who decides: {', '.join(facts['agents']) or UNDECIDED}\n  {HALF_SIZE}\n")
     lines += [f"{setting}: {source}" for setting, source in config.sources.items()]
     return "\n".join([*lines, "", "Research simulation, not medical advice."])
-
-
-def theory(args: argparse.Namespace) -> int:
-    """Print what queueing theory says."""
-    facts = {"mmc": mmc_facts, "erlang-b": loss_facts, "staffing": staffing_facts}[args.model](args)
-    if args.json:
-        print(json.dumps(facts, indent=1))
-        return 0
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        print(f"{name:{width}s}  {value:g}")
-    return 0
-
-
-def mmc_facts(args: argparse.Namespace) -> dict[str, float]:
-    """Return the waits of M/M/c, in the time unit of the rates."""
-    from medsim.hospital.theory import mmc
-
-    queue = mmc(arrival_rate=args.lam, service_rate=args.mu, servers=args.servers)
-    names = ("offered_load", "utilisation", "p_wait", "mean_wait", "mean_time_in_system", "mean_queue_length", "mean_number")
-    return {**{name: getattr(queue, name) for name in names}, "wait_90_percent": queue.wait_quantile(0.9)}
-
-
-def loss_facts(args: argparse.Namespace) -> dict[str, float]:
-    """Return refusals and use of M/G/c/c."""
-    from medsim.hospital.theory import erlang_b
-
-    blocked = erlang_b(args.servers, args.load)
-    return {"p_blocked": blocked, "carried_load": args.load * (1.0 - blocked), "utilisation": args.load * (1.0 - blocked) / args.servers}
-
-
-def staffing_facts(args: argparse.Namespace) -> dict[str, float]:
-    """Return servers by the square-root rule, and the exact ones."""
-    from medsim.hospital.theory import servers_for_delay, square_root_staffing
-
-    rule = square_root_staffing(args.load, args.wait)
-    exact = servers_for_delay(args.load, args.wait)
-    return {"servers": rule.servers, "beta": rule.beta, "p_wait": rule.p_wait, "utilisation": rule.utilisation, "fewest_servers": exact}
 
 
 VERB = Verb("hospital", "fit a hospital to data, show ready-made ones, ask queueing theory", configure, run)

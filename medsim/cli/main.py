@@ -1,6 +1,7 @@
 """Entry point of the ``medsim`` command."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -44,11 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser_of([*OWN, *contributed_verbs()]).parse_args(arguments)
     try:
         code: int = args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read along has gone: `medsim ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
+        return 0
     except (ValueError, OSError) as error:
         print(f"medsim: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        return 0
     except KeyboardInterrupt:
         print("medsim: interrupted", file=sys.stderr)
         return 130

@@ -12,7 +12,10 @@ from medsim.registry import is_hospital
 if TYPE_CHECKING:
     from medsim.hospital.policy import HospitalPolicy
 
-__all__ = ["Verb", "contributed_verbs", "find_hospital_policy", "find_policy", "parse_settings"]
+__all__ = ["Verb", "contributed_verbs", "find_hospital_policy", "find_policy", "parse_settings", "silence_gym_notice"]
+
+WRITTEN_IN_PYTHON = {"True": True, "False": False, "None": None}  # as help and errors write them; JSON writes true, false, null
+UNMAINTAINED = "Gym has been unmaintained since 2022"  # how the notice begins, in gym-notices 0.1.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def loaded_policy(env_id: str, name: str) -> Any:
     Raises:
         ValueError: it was trained on a hospital and the environment is a treatment, or the other way round.
     """
+    silence_gym_notice()
     for point in entry_points(group="medsim.policy_loaders"):
         policy = point.load()(name)
         if policy is not None:
@@ -92,8 +96,22 @@ def loaded_policy(env_id: str, name: str) -> Any:
     return None
 
 
+def silence_gym_notice() -> None:
+    """Keep the old package ``gym`` from printing to stderr, as it is imported, that it is unmaintained.
+
+    Stable-Baselines3 imports it where it is installed, and nothing here uses it. Only that notice is taken out of the list that ``gym``
+    looks it up in; whatever else is written to stderr stays.
+    """
+    try:
+        from gym_notices import notices
+    except ImportError:
+        return
+    for version in [version for version, notice in notices.notices.items() if notice.startswith(UNMAINTAINED)]:
+        del notices.notices[version]
+
+
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
-    """Return options from ``name=value`` texts; values are read as JSON where they can be.
+    """Return options from ``name=value`` texts; values are read as JSON where they can be, and True, False and None as Python's.
 
     Raises:
         ValueError: a text has no ``=``.
@@ -108,5 +126,5 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
         try:
             options[name] = json.loads(text)
         except json.JSONDecodeError:
-            options[name] = text
+            options[name] = WRITTEN_IN_PYTHON.get(text, text)
     return options

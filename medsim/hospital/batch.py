@@ -75,6 +75,9 @@ class DecisionBatch(Protocol):
     def observe(self, rows: npt.NDArray[Any], agents: npt.NDArray[Any]) -> Rows:
         """Return what agents see now in these hospitals (m, K), asked or not, also after the end."""
 
+    def metrics(self, row: int) -> dict[str, float]:
+        """Return figures of a hospital's episode so far, such as mean waits in hours; they stay as they are after its end."""
+
     def snapshot(self) -> dict[str, Any]:
         """Return what ``restore`` needs to come back to this moment, to the bit; it can be pickled."""
 
@@ -219,6 +222,10 @@ class ShellBatch:
         for at, (row, number) in enumerate(zip(rows.tolist(), agents.tolist(), strict=True)):
             self._see(out[at], row, number)
         return out
+
+    def metrics(self, row: int) -> dict[str, float]:
+        """Return figures of a hospital's episode so far."""
+        return self.shells[row].present_model().metrics()
 
     def snapshot(self) -> dict[str, Any]:
         """Return the key and the answers of every hospital's episode."""

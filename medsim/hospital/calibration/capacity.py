@@ -26,6 +26,8 @@ class UnitUse:
         beds: places by the quantile of the census, or as given. largest: the largest census. mean: over time.
         treating: the largest number in treatment at once (census less those who board or wait in a place).
         boarded: share of the stays that went on for more than a minute after treatment had ended.
+        midnight: mean census at midnight in the second half of the table, the first being left to fill, since who was there before a
+            table is not in it; with no midnight there: the mean over time.
     """
 
     unit: str
@@ -35,6 +37,12 @@ class UnitUse:
     mean: float
     treating: int
     boarded: float
+    midnight: float
+
+    @property
+    def start_share(self) -> float:
+        """Share of the beds that are taken when a week begins, Monday at midnight, 0 to 1."""
+        return min(1.0, max(0.0, self.midnight / self.beds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,16 +97,25 @@ def unit_use(table: Encounters, number: int, given: int | None, quantile: float)
     ended = np.where(np.isnan(table.ended[here]), table.end, table.ended[here])
     gone = ~np.isnan(table.left[here])
     beds = given if given is not None else max(1, occupancy_quantile(began, left, quantile))
-    span = max(table.end - float(np.nanmin(table.came)), 1e-9)
+    first = float(np.nanmin(table.came))
+    mean = float((left - began).sum() / max(table.end - first, 1e-9))
     return UnitUse(
         unit=table.units[number],
         beds=beds,
         given=given is not None,
         largest=occupancy_quantile(began, left),
-        mean=float((left - began).sum() / span),
+        mean=mean,
         treating=max(1, occupancy_quantile(began, ended, quantile)),
         boarded=float((left - ended > 1.0 / 60.0)[gone].mean()) if gone.any() else 0.0,
+        midnight=midnight_census(began, np.where(gone, left, np.inf), (first + table.end) / 2.0, table.end, mean),
     )
+
+
+def midnight_census(starts: Floats, ends: Floats, begin: float, end: float, otherwise: float) -> float:
+    """Return the mean census at the midnights within [begin, end), or another number if there is none."""
+    if np.ceil(begin / 24.0) * 24.0 >= end:
+        return otherwise
+    return float(census_by_hour(starts, ends, begin, end)[0])
 
 
 def fit_patience(table: Encounters, number: int) -> PatienceFit:

@@ -1,9 +1,10 @@
 """A fitted hospital run beside the data: census, waits and who left, each with the interval in which one more run would lie.
 
 By default the last part of the table is held out: the hospital is fitted to what was known at the cut, and judged on what came after. What
-is simulated starts a week before, with as many patients in the middle of their stays as the offered load fills beds. Intervals:
-mean +- t s sqrt(1 + 1/n) over n replications, within which a run of the fitted hospital lies 19 times in 20; the data are one such run if
-the fit is right. They do not hold how uncertain the fit itself is.
+is simulated starts a week before, with as many patients in the middle of their stays as the offered load fills beds. Intervals lie between
+two of the n replications in order: one more run lies above the k-th smallest with probability 1 - k / (n + 1), whatever the distribution,
+so that no interval holds what cannot be. The smallest and the largest of 39 make 95 %; fewer replications make less, and the report says how
+much. The data are one such run if the fit is right. Intervals do not hold how uncertain the fit itself is.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -24,13 +25,14 @@ __all__ = ["BackTest", "Compared", "as_of", "back_test"]
 
 Floats = npt.NDArray[np.float64]
 HOURS_OF_WEEK = 168
+LEVEL = 0.95  # chosen: the customary one
 WARM_UP_H = 168.0  # chosen: a week; the long stays are there from the start, only queues and boarding have to form
 FILLING_H = 28 * 24.0  # chosen: how long a table that is judged whole is left to fill, since who was there before it is not in it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """One figure: in the data, and in the simulated hospital with its 95 % interval for one run."""
+    """One figure: in the data, and in the simulated hospital with its interval for one run (``BackTest.level``)."""
 
     name: str
     observed: float
@@ -52,6 +54,7 @@ class BackTest:
         fit: what was simulated. held_out: share of the table's time that it had not seen. hours: compared.
         figures: waits, who left, mean census. census: unit -> (observed, simulated), each (24,), at the full hours of the day.
         census_mape: unit -> mean over the hours of |simulated - observed| / observed.
+        level: probability with which one more run lies in an interval: 0.95, or what so few replications can give.
     """
 
     fit: Fit
@@ -61,12 +64,13 @@ class BackTest:
     figures: tuple[Compared, ...]
     census: Mapping[str, tuple[Floats, Floats]]
     census_mape: Mapping[str, float]
+    level: float
 
     def report(self) -> str:
         """Return the comparison as text."""
         from medsim.hospital.calibration.report import columns
 
-        rows = [["back-test", "data", "simulated", "95 % for one run", "data are"]]
+        rows = [["back-test", "data", "simulated", f"{100 * self.level:.0f} % for one run", "data are"]]
         for one in self.figures:
             interval = f"{one.low:.2f} to {one.high:.2f}"
             rows.append([one.name, f"{one.observed:.2f}", f"{one.simulated:.2f}", interval, "inside" if one.inside else "OUTSIDE"])
@@ -86,7 +90,7 @@ class BackTest:
         census = {name: {"observed": seen.tolist(), "simulated": made.tolist()} for name, (seen, made) in self.census.items()}
         return {
             "held_out": self.held_out, "hours": self.hours, "replications": self.replications, "figures": figures, "census": census,
-            "census_mape": dict(self.census_mape),
+            "census_mape": dict(self.census_mape), "level": self.level,
         }  # fmt: skip
 
 
@@ -94,7 +98,7 @@ def back_test(
     table: Encounters,
     *,
     hold_out: float = 0.3,
-    replications: int = 20,
+    replications: int = 39,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
     **options: Any,
@@ -208,15 +212,13 @@ def figures_of(visits: Visits, units: tuple[str, ...], seen_in: str, census: dic
 
 def compared(fit: Fit, held_out: float, hours: float, seen: dict[str, Any], runs: list[dict[str, Any]]) -> BackTest:
     """Return the comparison of the data with the replications."""
-    from scipy import stats
-
     n = len(runs)
-    reach = float(stats.t.ppf(0.975, n - 1)) * np.sqrt(1.0 + 1.0 / n)
+    level = min(LEVEL, (n - 1) / (n + 1))
     figures = []
     for name in (name for name in seen if name != "census"):
         values = np.array([run[name] for run in runs])
-        mean, half = float(values.mean()), float(reach * values.std(ddof=1))
-        figures.append(Compared(name=name, observed=seen[name], simulated=mean, low=mean - half, high=mean + half))
+        low, high = between_runs(values, level)
+        figures.append(Compared(name=name, observed=seen[name], simulated=float(values.mean()), low=low, high=high))
     census, errors = {}, {}
     for name, observed in seen["census"].items():
         made = np.mean([run["census"][name] for run in runs], axis=0)
@@ -224,5 +226,11 @@ def compared(fit: Fit, held_out: float, hours: float, seen: dict[str, Any], runs
         there = observed > 0.0
         errors[name] = float((np.abs(made - observed)[there] / observed[there]).mean()) if there.any() else 0.0
     return BackTest(
-        fit=fit, held_out=held_out, hours=hours, replications=n, figures=tuple(figures), census=census, census_mape=errors
+        fit=fit, held_out=held_out, hours=hours, replications=n, figures=tuple(figures), census=census, census_mape=errors, level=level
     )  # fmt: skip
+
+
+def between_runs(values: Floats, level: float) -> tuple[float, float]:
+    """Return the quantiles of runs between which one more run lies with a probability: the k-th smallest of n is that of k / (n + 1)."""
+    low, high = np.quantile(values, [0.5 - level / 2.0, 0.5 + level / 2.0], method="weibull")
+    return float(low), float(high)

@@ -2,7 +2,7 @@
 
     column            what it says                                                              without it
     encounter         number or name of the encounter (or: encounter_id, stay_id, patient)      every row is an encounter
-    arrival_time      when the patient came to the hospital                                     (needed)
+    arrival_time      when the patient came to the hospital                                     (needed, and an end of the stays)
     triage_acuity     triage category 1 (most urgent) to 5; blank: not known                    all are 3
     triage_time       when they were triaged: checked; waiting counts from arrival              nothing
     provider_time     when treatment began, in the unit where they were then                    treatment begins at unit_in
@@ -123,26 +123,44 @@ def read_table(path: Path) -> tuple[Any, tuple[BadRow, ...]]:
     """Return a comma-separated file as a DataFrame of texts whose index is the line, and the lines that have too many or few fields.
 
     Raises:
-        ValueError: the file is empty, or names a column twice. OSError: it cannot be read.
+        ValueError: the file is empty, no text in UTF-8, not separated by commas, or names a column twice. OSError: it cannot be read.
     """
     import pandas as pd
 
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        header = [name.strip() for name in next(reader, [])]
-        if not header:
-            raise ValueError(f"{path} is empty: it needs a first line that names the columns")
-        twice = sorted({name for name in header if header.count(name) > 1})
-        if twice:
-            raise ValueError(f"{path} names {', '.join(twice)} twice")
-        rows, lines, bad = [], [], []
-        for row in reader:
-            if len(row) == len(header):
-                rows.append(row)
-                lines.append(reader.line_num)
-            elif row:
-                bad.append(BadRow(reader.line_num, f"has {len(row)} fields, the header {len(header)}"))
+    rows, lines, bad = [], [], []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            header = header_of(path, next(reader, []))
+            for row in reader:
+                if len(row) == len(header):
+                    rows.append(row)
+                    lines.append(reader.line_num)
+                elif row:
+                    bad.append(BadRow(reader.line_num, f"has {len(row)} fields, the header {len(header)}"))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(
+            f"{path} is no CSV text in UTF-8 ({error}): a spreadsheet or a compressed file has to be saved as 'CSV UTF-8' first"
+        ) from error
     return pd.DataFrame(rows, columns=header, index=pd.Index(lines, name=LINE), dtype=str), tuple(bad)
+
+
+def header_of(path: Path, names: list[str]) -> list[str]:
+    """Return a table's column names.
+
+    Raises:
+        ValueError: there are none, one stands twice, or they are not separated by commas.
+    """
+    header = [name.strip() for name in names]
+    if not header:
+        raise ValueError(f"{path} is empty: it needs a first line that names the columns")
+    for sign, shown in ((";", "';'"), ("\t", "tabs"), ("|", "'|'")):
+        if sum(name.count(sign) for name in header) >= len(header):
+            raise ValueError(f"{path} looks separated by {shown}: write it with commas (its first line is {','.join(names)[:60]!r})")
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise ValueError(f"{path} names {', '.join(twice)} twice")
+    return header
 
 
 def renamed(frame: Any, mapping: Mapping | None = None) -> Any:

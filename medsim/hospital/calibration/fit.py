@@ -14,12 +14,14 @@ from medsim.hospital.calibration.encounters import Mapping as ColumnMapping
 from medsim.hospital.calibration.routing import RouteFit, fit_routing
 from medsim.hospital.calibration.stays import StayFit, fit_stays
 from medsim.hospital.flow.config import ACUITIES, DISCIPLINES, Arrivals, HospitalConfig, Stay, Unit, one_of
+from medsim.hospital.flow.load import UnitLoad, offered_load
 
 __all__ = ["Fit", "UnitFit", "fit_encounters", "fit_hospital"]
 
 Bools = npt.NDArray[np.bool_]
 LEAST_STAYS = 50  # chosen: ended stays of an acuity in a unit below which it shares the stays of all
-HOURS_OF_WEEK = 168
+FULL = 0.95  # chosen: offered load per bed from which a reader is warned; with one bed, the mean queue is 18 patients there (M/M/1)
+NOT_ADVICE = "Research simulation, not medical advice."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +45,14 @@ class Fit:
     """A fitted hospital.
 
     Attributes:
-        config: what the environments take. arrivals, units: what was fitted, with goodness of fit.
+        config: what the environments take. arrivals, units: what was fitted, with goodness of fit. loads: unit -> offered load.
         table: the rows that were used, and those that were not (``table.bad``). notes: what the reader should know.
     """
 
     config: HospitalConfig
     arrivals: tuple[ArrivalFit, ...]
     units: tuple[UnitFit, ...]
+    loads: Mapping[str, UnitLoad]
     table: Encounters
     notes: tuple[str, ...]
 
@@ -90,7 +93,8 @@ def fit_hospital(
         bad_rows: lines that were already found to be unreadable (``read_table``).
 
     Raises:
-        ValueError: a column is missing, no row is good, a unit of ``capacities`` is not in the table, or an option is not allowed.
+        ValueError: a column is missing, no row is good, no stay in a unit has ended, patients never leave, a unit of ``capacities`` is not
+            in the table, or an option is not allowed.
     """
     return fit_encounters(
         tidy(renamed(frame, mapping), end=end, bad_rows=bad_rows),
@@ -132,7 +136,9 @@ def fit_encounters(
     arrivals = tuple(fit_stream(table, k, window_h) for k in range(len(table.units)) if (table.first & (table.unit == k)).any())
     rule = "fifo" if discipline == "priority" and not table.has_acuity else discipline
     config = configuration(name, arrivals, units, rule, deciding)
-    return Fit(config=config, arrivals=arrivals, units=units, table=table, notes=tuple(notes_of(table, units, rule, discipline)))
+    loads = offered_load(config)
+    notes = (*notes_of(table, units, rule, discipline), *load_notes(loads))
+    return Fit(config=config, arrivals=arrivals, units=units, loads=loads, table=table, notes=notes)
 
 
 def fit_stream(table: Encounters, number: int, window_h: tuple[int, int] | None) -> ArrivalFit:
@@ -167,7 +173,10 @@ def fit_unit(table: Encounters, number: int, routing: RouteFit, beds: int | None
     over = ~np.isnan(table.ended)
     lengths = np.where(over, table.ended, table.end) - table.began
     if not (here & over).any():
-        raise ValueError(f"no stay in unit {table.units[number]!r} has ended in the table: leave its rows out, or take a longer extract")
+        raise ValueError(
+            f"no stay in unit {table.units[number]!r} has ended in the table: an end is needed as well, in a column unit_out or departure_time; "
+            "or leave the unit's rows out, or take a longer extract"
+        )
     pooled = fit_stays(lengths[here], over[here])
     own = stays_by_acuity(lengths, over, here, table.acuity, pooled)
     return UnitFit(
@@ -198,7 +207,7 @@ def configuration(
     """Return the fitted configuration, with where each number comes from."""
     busiest = max(arrivals, key=lambda stream: stream.count).unit
     seen_in = max(units, key=lambda unit: (sum(unit.patience.left), unit.name == busiest)).name
-    sources: dict[str, str] = {}
+    sources = {"note": NOT_ADVICE}
     built = []
     for unit in units:
         stays = unit_stays(unit)
@@ -214,6 +223,7 @@ def configuration(
                 clinicians=(unit.use.treating,) if treating else (),
                 blocks=unit.use.boarded > 0.0,
                 patience_h=unit.patience.mean_h,
+                start_share=unit.use.start_share,
             )
         )
         sources |= unit_sources(unit)
@@ -240,7 +250,9 @@ def unit_sources(unit: UnitFit) -> dict[str, str]:
     return {
         f"units.{unit.name}.beds": bound,
         f"units.{unit.name}.clinicians": "fitted: the largest number in treatment at once",
-        f"units.{unit.name}.stays": f"fitted: {fitted.ended} stays that ended and {fitted.censored} censored, {fitted.best.family} by AIC",
+        f"units.{unit.name}.stays": f"fitted: {fitted.ended} stays that ended and {fitted.censored} censored, {fitted.best.family} by AIC, "
+        f"of the laws that a configuration holds {fitted.taken.law} is nearest",
+        f"units.{unit.name}.start_share": f"fitted: mean census at midnight ({unit.use.midnight:.1f}) over the beds",
         f"units.{unit.name}.exits": "fitted: shares of the departures",
         f"units.{unit.name}.patience_h": f"fitted: {sum(unit.patience.left)} who left unseen; hours waited over their number",
     }
@@ -261,4 +273,17 @@ def notes_of(table: Encounters, units: tuple[UnitFit, ...], rule: str, wanted: s
             notes.append(f"the beds of {unit.name!r} are its largest census or a quantile of it, a lower bound: give them if you know them")
         if unit.stays.ended < LEAST_STAYS:
             notes.append(f"unit {unit.name!r} has only {unit.stays.ended} stays that ended")
+    return notes
+
+
+def load_notes(loads: Mapping[str, UnitLoad]) -> list[str]:
+    """Return which units have little or nothing to spare, by their offered load."""
+    notes = []
+    for name, load in loads.items():
+        for share, what in ((load.utilisation, "beds"), (load.treating, "places of treatment")):
+            if share >= FULL:
+                notes.append(
+                    f"the offered load of {name!r} is {100.0 * share:.0f} % of its {what}: waits grow without bound at 100 %; a short play "
+                    "from the start hides it"
+                )
     return notes

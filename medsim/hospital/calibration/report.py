@@ -8,7 +8,7 @@ import numpy as np
 
 from medsim.hospital.calibration.arrivals import ArrivalFit
 from medsim.hospital.calibration.encounters import Encounters
-from medsim.hospital.calibration.fit import Fit, UnitFit
+from medsim.hospital.calibration.fit import NOT_ADVICE, Fit, UnitFit
 from medsim.hospital.calibration.stays import StayFit
 
 __all__ = ["columns", "fit_record", "fit_report", "rows_report"]
@@ -30,10 +30,10 @@ def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
 def fit_report(fit: Fit) -> str:
     """Return a fit as text."""
     parts = [rows_report(fit.table), arrivals_report(fit.arrivals), stays_report(fit.units), routing_report(fit.units)]
-    parts.append(capacity_report(fit.units))
+    parts.append(capacity_report(fit))
     if fit.notes:
         parts.append("\n".join(f"note: {note}" for note in fit.notes))
-    parts.append("A fitted queue says how a hospital ran. Research simulation, not medical advice.")
+    parts.append(f"A fitted queue says how a hospital ran. {NOT_ADVICE}")
     return "\n\n".join(parts)
 
 
@@ -105,17 +105,25 @@ def routing_report(units: Sequence[UnitFit]) -> str:
     return columns(rows)
 
 
-def capacity_report(units: Sequence[UnitFit]) -> str:
-    """Return beds, census, places of treatment, boarding and patience."""
-    rows = [["capacity", "beds", "from", "largest", "mean census", "treated at once", "boarded", "left unseen", "patience (h)"]]
-    for unit in units:
-        use, patience = unit.use, unit.patience
+def capacity_report(fit: Fit) -> str:
+    """Return beds, census, offered load, beds taken at the start, places of treatment, boarding and patience."""
+    rows = [[
+        "capacity", "beds", "from", "largest", "mean census", "in use by offered load", "taken at the start", "treated at once", "boarded",
+        "left unseen", "patience (h)",
+    ]]  # fmt: skip
+    for unit in fit.units:
+        use, patience, load = unit.use, unit.patience, fit.loads[unit.name]
         rows.append([
-            unit.name, str(use.beds), "given" if use.given else "census", str(use.largest), f"{use.mean:.1f}", str(use.treating),
-            f"{100 * use.boarded:.0f} %", str(sum(patience.left)),
-            ", ".join(f"{mean:.1f}" for mean in patience.mean_h) if patience.mean_h else "nobody left",
+            unit.name, str(use.beds), "given" if use.given else "census", str(use.largest), f"{use.mean:.1f}",
+            f"{100 * load.utilisation:.0f} %", f"{100 * use.start_share:.0f} %",
+            str(use.treating) + (f" ({100 * load.treating:.0f} % in use)" if load.treating else ""), f"{100 * use.boarded:.0f} %",
+            str(sum(patience.left)), ", ".join(f"{mean:.1f}" for mean in patience.mean_h) if patience.mean_h else "nobody left",
         ])  # fmt: skip
-    return columns(rows)
+    lines = [
+        "  in use: by offered load (arrivals times stay), as if nobody left the queue or boarded",
+        "  taken at the start: a simulation begins on Monday at midnight with the mean census at midnight, in the middle of their stays",
+    ]
+    return "\n".join([columns(rows), *lines])
 
 
 def fit_record(fit: Fit) -> dict[str, Any]:
@@ -127,8 +135,8 @@ def fit_record(fit: Fit) -> dict[str, Any]:
             "bad": [dataclasses.asdict(one) for one in table.bad],
         },
         "arrivals": [stream_record(stream) for stream in fit.arrivals],
-        "units": [unit_record(unit) for unit in fit.units],
-        "notes": list(fit.notes),
+        "units": [{**unit_record(unit), "load": dataclasses.asdict(fit.loads[unit.name])} for unit in fit.units],
+        "notes": [*fit.notes, NOT_ADVICE],
         "config": fit.config.as_dict(),
     }  # fmt: skip
 
@@ -148,7 +156,7 @@ def unit_record(unit: UnitFit) -> dict[str, Any]:
     stays = {"all": unit.stays, **{str(acuity): fit for acuity, fit in unit.by_acuity.items()}}
     return {
         "name": unit.name,
-        "use": dataclasses.asdict(unit.use),
+        "use": {**dataclasses.asdict(unit.use), "start_share": unit.use.start_share},
         "routing": [dataclasses.asdict(one) for one in unit.routing.transitions],
         "stays": {name: dataclasses.asdict(fit) for name, fit in stays.items()},
         "patience": dataclasses.asdict(unit.patience),

@@ -2,8 +2,9 @@
 
 Leaving them out would keep the short ones: whoever came late and stays long is missing (length bias). Four laws are fitted: exponential,
 lognormal, gamma, Weibull; Akaike's criterion chooses. The distance of a law to the data is Kolmogorov's, to the Kaplan-Meier curve.
-Configurations know lognormal, exponential and constant stays; another best law becomes the lognormal of the same mean and standard
-deviation, which leaves the load as it is (Little), and the distance that this costs is reported.
+Configurations know lognormal, exponential and constant stays. They take the lognormal of the best law's mean and standard deviation or the
+exponential of its mean, whichever is nearer to the data by Kolmogorov's distance: both leave the load as it is (Little). The distances of
+the best law and of what is taken are reported.
 """
 
 import math
@@ -82,8 +83,8 @@ def fit_stays(lengths_h: Floats, over: Bools) -> StayFit:
         return constant_stay(float(lengths[over][0]), counts)
     families = FAMILIES if over.sum() >= LEAST else ("exponential",)
     laws = tuple(sorted((fitted(family, lengths, over) for family in families), key=lambda law: law.aic))
-    taken = taken_as(laws[0])
-    return StayFit(**counts, laws=laws, taken=taken, taken_ks=ks_distance(lengths, over, frozen_stay(taken)))
+    taken, distance = taken_for(laws[0], lengths, over)
+    return StayFit(**counts, laws=laws, taken=taken, taken_ks=distance)
 
 
 def constant_stay(length_h: float, counts: dict[str, int]) -> StayFit:
@@ -92,11 +93,11 @@ def constant_stay(length_h: float, counts: dict[str, int]) -> StayFit:
     return StayFit(**counts, laws=(law,), taken=Stay(law="constant", mean_h=length_h), taken_ks=0.0)
 
 
-def taken_as(law: StayLaw) -> Stay:
-    """Return the stay of a configuration that stands for a fitted law: the same, or the lognormal of the same mean and spread."""
-    if law.family == "exponential":
-        return Stay(law="exponential", mean_h=law.mean_h, sd_h=law.mean_h)
-    return Stay(law="lognormal", mean_h=law.mean_h, sd_h=law.sd_h)
+def taken_for(law: StayLaw, lengths: Floats, over: Bools) -> tuple[Stay, float]:
+    """Return the stay of a configuration, of a fitted law's mean, that is nearest to the data, and its Kolmogorov distance."""
+    able = (Stay(law="exponential", mean_h=law.mean_h, sd_h=law.mean_h), Stay(law="lognormal", mean_h=law.mean_h, sd_h=law.sd_h))
+    found = [(stay, ks_distance(lengths, over, frozen_stay(stay))) for stay in able]
+    return min(found, key=lambda one: one[1])
 
 
 def frozen(family: str, parameters: tuple[float, ...]) -> Any:

@@ -203,6 +203,12 @@ class FlowBatch:
         self.hospitals.observe(np.asarray(rows, dtype=np.int64), np.asarray(agents, dtype=np.int64), out)
         return out
 
+    def metrics(self, row: int) -> dict[str, float]:
+        """Return figures of a hospital's episode so far."""
+        hospitals = self.hospitals
+        situation, tally = Situation(*(values[row] for values in hospitals.s)), Tally(*(values[row] for values in hospitals.t))
+        return flow_metrics(hospitals.config, hospitals.plan, situation, tally)
+
     def snapshot(self) -> dict[str, Any]:
         """Return what ``restore`` needs to come back to this moment, to the bit; it can be pickled."""
         reported = {name: getattr(self, name).copy() for name in ("observations", "rewards", "local", "terms", "costs", "time_h")}

@@ -154,7 +154,8 @@ class HospitalConfig:
     Args:
         under_triage, over_triage: probabilities that the triage category is one less urgent, one more urgent than the true acuity.
         targets_min: minutes within which each triage category is to be seen in ``seen_in``, the unit whose waits are judged.
-        waiting_weights: what an hour of waiting in ``seen_in`` costs, by true acuity; boarding_weight: what an hour of boarding costs.
+        waiting_weights: what an hour of waiting in ``seen_in`` costs, by true acuity; boarding_weight: what an hour of waiting for a bed in
+            the units called ward and icu costs, whoever waits and wherever.
         flexible_beds: beds that the manager opens in one of two units (``flexible_between``); float_nurses: whom they send to any unit
             with nurses, where each also treats as one more clinician; manager_every_h: how often they are asked (0: never).
         reconsider_h: after how long an agent that did nothing is asked again, if nothing has changed before.

@@ -137,7 +137,7 @@ def model_of(config: HospitalFlowConfig, hospital: HospitalConfig, key: Key) -> 
 
 def owners_of(hospital: HospitalConfig) -> Mapping[str, tuple[str, ...]]:
     """Return which terms are whose own reward: queues before a unit are its agent's, everything is the manager's."""
-    own = {"ed": ("waiting", "left_unseen"), "ward": ("boarding",), "icu": ("boarding", "early_step_down"), MANAGER: TERMS}
+    own = {"ed": ("waiting", "left_unseen"), "ward": ("waiting_for_beds",), "icu": ("waiting_for_beds", "early_step_down"), MANAGER: TERMS}
     return {agent: own.get(agent, TERMS) for agent in agents_of(hospital)}
 
 
@@ -188,7 +188,7 @@ class HospitalFlowEnv(HospitalParallelEnv):
     | term | value | whose own |
     |---|---|---|
     | ``waiting`` | minus hours of waiting to be seen, weighted by true acuity (16, 8, 4, 2, 1) | ``ed`` |
-    | ``boarding`` | -2 for each patient-hour in a bed while waiting for another | ``ward``, ``icu`` |
+    | ``waiting_for_beds`` | -2 for each patient-hour of waiting for a bed on the wards or in intensive care, wherever | ``ward``, ``icu`` |
     | ``left_unseen`` | -10 for each patient who leaves unseen or is turned away | ``ed`` |
     | ``early_step_down`` | -10 for each | ``icu`` |
     | ``overtime`` | -2 for each hour that a clinician works beyond the shift | |

@@ -25,7 +25,7 @@ UNITS = {
 TEXTS = ("name", "discipline", "choose_by", "may_hold", "blocks", "unit")  # how it works, no quantity
 OURS = {
     "waiting_weights": "chosen: each acuity weighs twice the next, as in accumulating priority",
-    "boarding_weight": "chosen: boarding weighs as much as waiting of acuity 4",
+    "boarding_weight": "chosen: waiting for a bed weighs as much as waiting of acuity 4 to be seen",
     "leaving_weight": "chosen: leaving unseen weighs ten hours of waiting of acuity 5",
     "early_step_down_weight": "chosen: as much as somebody who leaves unseen",
     "overtime_weight": "chosen: an hour of overtime weighs two of waiting of acuity 5",

@@ -13,9 +13,9 @@ from medsim.hospital.flow.rules import admission_harm, icu_harm, nurse_harm_per_
 
 __all__ = ["COSTS", "TERMS", "Situation", "Tally", "new_situation", "new_tally"]
 
-TERMS = ("waiting", "boarding", "left_unseen", "early_step_down", "overtime")
+TERMS = ("waiting", "waiting_for_beds", "left_unseen", "early_step_down", "overtime")
 COSTS = ("target_breaches", "boarding_above_4_h", "unsafe_nurse_ratio_h", "refused_high_acuity", "overtime_h", "expected_excess_deaths")
-WAITING, BOARDING, LEFT, STEP_DOWN, OVERTIME = range(5)  # rows of terms
+WAITING, BEDS, LEFT, STEP_DOWN, OVERTIME = range(5)  # rows of terms
 BREACH, BOARDED, UNSAFE, REFUSED, OVERTIME_H, DEATHS = range(6)  # rows of costs
 HIGH_ACUITY = 1  # acuities 0 and 1 (immediate, emergency) are high
 BOARDING_LIMIT_H = 4.0  # the English four-hour standard, applied to the wait for a bed
@@ -125,11 +125,12 @@ def accrue(plan: Plan, s: Situation, t: Tally, now_h: float) -> None:
     if dt <= 0.0:
         return
     s.clock[NOW] = now_h
-    boarding, overtime, unsafe, deaths = 0, 0, 0.0, 0.0
+    waiting, overtime, unsafe, deaths = 0, 0, 0.0, 0.0
     for u in range(plan.beds.shape[0]):
         t.bed_h[u] += s.occupied[u] * dt
         t.queue_h[u] += s.queued[u] * dt
-        boarding += s.boarding[u]
+        if u == plan.ward or u == plan.icu:
+            waiting += s.queued[u]
         if s.treating[u] > s.working[u]:
             overtime += s.treating[u] - s.working[u]
         if plan.per_nurse[u] > 0.0 and s.occupied[u] > s.nursing[u] * plan.per_nurse[u]:
@@ -140,7 +141,7 @@ def accrue(plan: Plan, s: Situation, t: Tally, now_h: float) -> None:
         for acuity in range(5):
             weighted += plan.weights[acuity] * s.unseen[acuity]
         t.terms[WAITING] -= weighted * dt
-    t.terms[BOARDING] -= plan.prices[0] * boarding * dt
+    t.terms[BEDS] -= plan.prices[0] * waiting * dt
     t.terms[OVERTIME] -= plan.prices[3] * overtime * dt
     t.costs[OVERTIME_H] += overtime * dt
     t.costs[UNSAFE] += unsafe * dt

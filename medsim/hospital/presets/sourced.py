@@ -20,7 +20,7 @@ class Sourced:
 # What the objectives weigh; the same in all presets, so that scores can be compared.
 CHOSEN_COSTS = {
     "waiting_weights": Sourced((16.0, 8.0, 4.0, 2.0, 1.0), "chosen: each acuity twice as urgent as the next"),
-    "boarding_weight": Sourced(2.0, "chosen: an hour of boarding as bad as an hour of waiting at acuity 4"),
+    "boarding_weight": Sourced(2.0, "chosen: an hour of waiting for a bed as bad as an hour of waiting to be seen at acuity 4"),
     "leaving_weight": Sourced(10.0, "chosen: to lose a patient is as bad as ten hours of waiting at acuity 5"),
     "early_step_down_weight": Sourced(10.0, "chosen: as bad as to lose a patient from the queue"),
     "overtime_weight": Sourced(2.0, "chosen: an hour of overtime weighs as much as two hours of waiting at acuity 5"),
