@@ -1,6 +1,9 @@
 """Hospitals fitted to encounter tables: what was put in comes out, censored stays do not bias, bad rows are named, and back-tests judge."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,12 +13,13 @@ from medsim.cli.main import main
 from medsim.hospital.calibration import MAPPINGS, fit_hospital, read_table, renamed, tidy
 from medsim.hospital.calibration.arrivals import dispersion, fit_rates, weekly_counts
 from medsim.hospital.calibration.capacity import census_by_hour, occupancy_quantile
-from medsim.hospital.calibration.comparison import as_of, back_test
+from medsim.hospital.calibration.comparison import as_of, back_test, between_runs
 from medsim.hospital.calibration.routing import wilson
 from medsim.hospital.calibration.simulated import encounter_table
-from medsim.hospital.calibration.stays import fit_stays, kaplan_meier
+from medsim.hospital.calibration.stays import fit_stays, frozen_stay, kaplan_meier, ks_distance
 from medsim.hospital.draws import key_of
 from medsim.hospital.flow.config import Arrivals, HospitalConfig, Stay, Unit
+from medsim.hospital.flow.config_file import read_hospital
 from medsim.hospital.flow.environment import hospital_flow_task
 from medsim.hospital.flow.model import FlowModel
 
@@ -198,6 +202,22 @@ def test_the_best_law_is_the_one_that_was_drawn_and_what_is_taken_keeps_its_mean
     assert fit.taken_ks > 1.5 * fit.best.ks or family == "exponential"
 
 
+def test_exponential_stays_stay_exponential_though_chance_lets_another_law_win():
+    taken, others = [], 0
+    for seed in range(40):
+        lengths = np.random.default_rng(seed).exponential(6.0, 200)
+        over = lengths < 15.0
+        fit = fit_stays(np.minimum(lengths, 15.0), over)
+        others += fit.best.family != "exponential"
+        taken.append(fit.taken.law)
+        ended = np.minimum(lengths, 15.0)
+        lognormal = Stay(mean_h=fit.best.mean_h, sd_h=fit.best.sd_h)
+        assert fit.taken_ks < ks_distance(ended, over, frozen_stay(lognormal))
+        assert fit.taken.mean_h == pytest.approx(fit.best.mean_h)  # the load stays as it is
+    assert others >= 3
+    assert taken.count("exponential") == 40
+
+
 def test_stays_that_are_all_the_same_are_constant():
     fit = fit_stays(np.full(40, 2.5), np.ones(40, dtype=bool))
     assert (fit.taken.law, fit.taken.mean_h) == ("constant", 2.5)
@@ -277,7 +297,9 @@ def test_a_simulated_hospital_is_recovered_from_its_event_log(simulated_table):
 
 def test_a_fitted_hospital_passes_its_back_test_and_one_with_too_few_beds_does_not(simulated_table):
     table = tidy(renamed(simulated_table))
-    good = back_test(table, hold_out=0.4, replications=8)
+    good = back_test(table, hold_out=0.4, replications=39)
+    assert good.level == pytest.approx(0.95)
+    assert all(0.0 <= one.low <= one.simulated <= one.high for one in good.figures)
     assert good.census_mape["ed"] < 0.08
     assert good.census_mape["ward"] < 0.15
     assert sum(one.inside for one in good.figures) >= len(good.figures) - 1
@@ -287,6 +309,41 @@ def test_a_fitted_hospital_passes_its_back_test_and_one_with_too_few_beds_does_n
     assert waits.simulated > 2.0 * waits.observed
     assert not waits.inside
     assert "OUTSIDE" in wrong.report()
+
+
+def test_an_interval_of_runs_holds_one_more_run_as_often_as_it_says_and_nothing_impossible():
+    runs = np.random.default_rng(13).exponential(1.0, (4000, 20)) ** 2.0  # as skewed as waits; mean +- t s would begin below 0
+    level = 19 / 21
+    inside = [low <= one[0] <= high for one in np.split(runs, 4000) for one in one for low, high in [between_runs(one[1:], 18 / 20)]]
+    assert np.mean(inside) == pytest.approx(18 / 20, abs=4.0 * np.sqrt(0.09 / 4000))
+    low, high = between_runs(runs[0], level)
+    assert (low, high) == pytest.approx((runs[0].min(), runs[0].max()))
+
+
+def test_a_fitted_hospital_starts_with_the_beds_taken_that_are_taken_at_midnight(simulated_table):
+    fit = fit_hospital(simulated_table)
+    table = fit.table
+    for number, unit in enumerate(fit.config.units):
+        there = table.unit == number
+        midnights = np.arange(36, 69) * 24.0
+        left = np.where(np.isnan(table.left), np.inf, table.left)
+        counts = [(there & (table.began <= hour) & (left > hour)).sum() for hour in midnights]
+        assert unit.start_share == pytest.approx(np.mean(counts) / unit.beds, rel=0.02)
+        model = FlowModel(fit.config, key_of(0), horizon_h=1.0)
+        assert model.s.occupied[number] >= 0.9 * min(unit.start_share * unit.beds, *(unit.clinicians or (unit.beds,)))
+    assert fit.config.units[1].start_share > 0.5
+    assert "taken at the start" in fit.report()
+    assert "start_share" in " ".join(fit.config.sources)
+
+
+def test_the_report_shows_the_offered_load_and_warns_of_a_unit_that_cannot_carry_it(simulated_table):
+    fit = fit_hospital(simulated_table)
+    assert "in use by offered load" in fit.report()
+    load = fit.loads["ward"].load
+    tight = fit_hospital(simulated_table, capacities={"ward": int(load)})
+    assert any("offered load of 'ward' is 10" in note and "without bound" in note for note in tight.notes)
+    roomy = fit_hospital(simulated_table, capacities={"ward": int(load / 0.9)})
+    assert not any("offered load of 'ward'" in note for note in roomy.notes)
 
 
 def test_a_table_as_of_an_earlier_hour_knows_nothing_later(simulated_table):
@@ -416,6 +473,9 @@ def test_fit_writes_a_configuration_that_can_be_read_back_and_run(csv, tmp_path,
         assert phrase in text
     config = HospitalConfig.from_dict(json.loads(out.read_text(encoding="utf-8")))
     assert [unit.beds for unit in config.units][1] == 140
+    assert config == read_hospital(out)
+    assert "not medical advice" in config.sources["note"]
+    assert "nobody decides in it: add --agent UNIT" in text
     model = FlowModel(config, key_of(0), horizon_h=48.0)
     model.run()
     assert model.metrics()["occupied_ed_share"] > 0.0
@@ -427,6 +487,7 @@ def test_units_with_agents_are_decided_for_in_the_environment(csv, tmp_path, cap
     assert main(["hospital", "fit", str(csv), "--agent", "ed", "--agent", "ward", "--out", str(out)]) == 0
     task = hospital_flow_task(config=str(out))
     assert task.agents == ("ed", "ward")
+    assert "nobody decides" not in capsys.readouterr().out
     assert [unit.choose_by for unit in task.hospital.units] == ["triage", "source"]
     assert {row.source for row in task.provenance() if row.name == "units.ed.beds"} == {task.hospital.sources["units.ed.beds"]}
     assert main(["hospital", "fit", str(csv), "--agent", "icu"]) == 2
@@ -476,3 +537,76 @@ def test_wrong_use_of_fit_is_one_line_that_names_the_value(arguments, message, c
 def test_a_missing_file_is_one_line(tmp_path, capsys):
     assert main(["hospital", "fit", str(tmp_path / "none.csv")]) == 2
     assert "none.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "roles"),
+    [
+        (["--out", "known.csv"], "the table (known.csv) and --out (known.csv) are the same file"),
+        (["--report", "here/../known.csv"], "the table (known.csv) and --report"),
+        (["--report", "link.csv"], "the table (known.csv) and --report (link.csv)"),
+        (["--out", "x", "--report", "./here/../x"], "--out (x) and --report"),
+        (["--out", "here"], "--out needs a file's name, and here is a folder"),
+        (["--report", "known.csv/x"], "cannot be written"),
+    ],
+)
+def test_a_fit_never_writes_over_its_table_or_its_own_files(arguments, roles, csv, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    os.link(csv, tmp_path / "link.csv")
+    before, names = csv.read_bytes(), sorted(one.name for one in tmp_path.iterdir())
+    assert main(["hospital", "fit", "known.csv", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert roles in captured.err
+    assert captured.out == ""  # before anything is fitted
+    assert csv.read_bytes() == before
+    assert sorted(one.name for one in tmp_path.iterdir()) == names
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"PK\x03\x04\xff\xfe\x00\x00", "is no CSV text in UTF-8"),
+        (b"arrival_time\n" + b"x" * 200_000, "field larger than field limit"),
+        (b"arrival_time;unit;unit_out\n1;2;3\n", "looks separated by ';'"),
+        (b"arrival_time\tunit\n1\t2\n", "looks separated by tabs"),
+        (b"", "is empty"),
+        (b"arrival_time\n2024-03-05 14:30:00\n", "an end is needed as well, in a column unit_out or departure_time"),
+    ],
+)
+def test_a_file_that_is_no_table_is_one_line_that_says_why(content, message, tmp_path, capsys):
+    path = tmp_path / "odd.csv"
+    path.write_bytes(content)
+    assert main(["hospital", "fit", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert "odd.csv" in error or "unit 'ed'" in error
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"name": "x", "un', "[1]", "", "null", '{"name": "x"}', '{"name": "x", "units": 5}', '{"name": "x", "units": [1], "arrivals": []}',
+        '{"name": "x", "units": [{"name": "ed", "beds": 1}], "arrivals": []}', '{"name": "x", "units": [], "arrivals": [], "color": 1}',
+    ],
+)  # fmt: skip
+def test_a_file_that_describes_no_hospital_is_named_in_one_line(content, tmp_path):
+    path = tmp_path / "odd.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"odd\.json") as caught:
+        read_hospital(path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"cannot read '.*none.json'"):
+        read_hospital(tmp_path / "none.json")
+
+
+def test_a_reader_who_leaves_early_ends_the_command_quietly_with_its_files_written(csv, tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    out = tmp_path / "config.json"
+    command = [sys.executable, "-m", "medsim.cli.main", "hospital", "fit", str(csv), "--out", str(out)]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert read_hospital(out).name == "known"

@@ -243,6 +243,9 @@ def test_presets_are_listed_and_described(capsys):
     assert main(["hospital", "presets"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in PRESETS)
+    undecided = [line.split()[0] for line in out.splitlines() if "nobody decides in it" in line]
+    assert undecided == ["stroke-unit"]
+    assert "half their size unless size=1" in out
     assert main(["hospital", "presets", "district-general"]) == 0
     out = capsys.readouterr().out
     assert "units.icu.beds: chosen" in out
@@ -262,6 +265,13 @@ def test_theory_answers_as_the_tables_do(capsys):
     assert main(["hospital", "theory", "erlang-b", "--load", "3", "--servers", "5", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["p_blocked"] == pytest.approx(0.11005435, abs=1e-8)
     assert main(["hospital", "theory", "staffing", "--load", "20", "--wait", "0.2"]) == 0
-    assert "fewest_servers  26" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert text.startswith("servers           26\n")  # 25, of the square-root rule, make 20.9 % wait
+    assert "square-root rule  25 (0.209)" in text
+    assert text.endswith("Research simulation, not medical advice.\n")
+    assert main(["hospital", "theory", "staffing", "--load", "20", "--wait", "0.2", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["p_wait"] <= 0.2 < facts["square_root_rule"]["p_wait"]
+    assert facts["note"] == "Research simulation, not medical advice."
     assert main(["hospital", "theory", "mmc", "--lam", "11", "--mu", "1", "--servers", "10"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -1,8 +1,12 @@
 """Training in hospitals: one policy for all roles or one for each, run folders that stop and go on, and what the command says."""
 
+import dataclasses
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,8 +18,12 @@ import torch
 import medsim.cli.doctor
 import medsim.cli.environments
 from medsim import registry
+from medsim.cli.hospital_results import text_of
 from medsim.cli.main import main
-from medsim.hospital.evaluation import evaluate_hospital
+from medsim.cli.verbs import parse_settings
+from medsim.hospital import evaluation
+from medsim.hospital.evaluation import differing, evaluate_hospital
+from medsim.hospital.presets import preset
 from medsim_agents import load_policy, plan_training, train
 from medsim_agents.algorithms import ALGORITHMS
 from medsim_agents.checkpoint import read_checkpoint
@@ -253,8 +261,51 @@ def test_medsim_train_and_evaluate_go_together(tmp_path, capsys):
     said = capsys.readouterr().out
     assert said.startswith(f"{ENV}: 3 episodes, seed 20260. Research simulation, not medical advice.")
     assert [line for line in said.splitlines() if line and line[0] != " "][1:] == ["random", "nothing", "best", "maskable-ppo"]
-    assert "best\n  normalised score  1.000  (95 % 1.000 to 1.000), interquartile mean; mean 1.000\n  return            0.00" in said
+    assert (
+        "best\n  normalised score  1.000  (95 % 1.000 to 1.000), mean over episodes; 0 floor, 1 ceiling\n  return            0.00" in said
+    )
     assert "  metrics           lost_share" in said
+
+
+def test_medsim_train_says_how_steps_were_rounded_and_when_nothing_was_left_to_do(tmp_path, capsys):
+    small = [f"--set={name}={json.dumps(PPO[name])}" for name in ("n_steps", "batch_size", "n_epochs", "net_arch")]
+    command = ["train", ENV, "--algo", "ppo", "--steps", "200", "--envs", "4", "--out", str(tmp_path / "run"), *small]
+    assert main(command) == 0
+    assert "ppo on medsim/Toy-v0: 256 steps (200 rounded up to whole rollouts: 256) in " in capsys.readouterr().out
+    assert main(command) == 0
+    assert "already finished, 256 steps" in (said := capsys.readouterr().out)
+    assert " s (" not in said
+    assert "warning" not in said
+    (tmp_path / "run" / "curve.csv").write_text("step,return_mean,cost_mean,wall_s\n0,-5.0,0.0,0.0\n256,-9.0,0.0,1.0\n")
+    assert main(command) == 0
+    assert "-5.00 before, -9.00 after\nwarning: worse after training than before" in capsys.readouterr().out
+
+
+def test_the_notice_of_the_old_gym_is_silenced_and_nothing_else():
+    pytest.importorskip("gym")
+    script = (
+        "import sys; from medsim.cli.verbs import silence_gym_notice\n"
+        "if sys.argv[1] == 'quiet': silence_gym_notice()\n"
+        "import stable_baselines3, warnings; warnings.warn('beware'); print('trouble', file=sys.stderr)"
+    )
+    quiet, plain = (
+        subprocess.run([sys.executable, "-c", script, how], capture_output=True, text=True, check=True).stderr for how in ("quiet", "plain")
+    )
+    assert "Gym has been unmaintained" in plain
+    assert "unmaintained" not in quiet
+    assert "beware" in quiet
+    assert "trouble" in quiet
+    assert set(quiet.splitlines()) <= set(plain.splitlines())
+
+
+def test_medsim_commands_that_load_agents_write_no_notice_of_gym(tmp_path):
+    run = train(quick("ppo", steps=128), tmp_path / "run")
+    script = "import sys; from medsim.cli.verbs import loaded_policy; print(loaded_policy('medsim/HospitalFlow-v0', sys.argv[1]).name)"
+    record = json.loads((run / "run.json").read_text())
+    record["training"]["env"] = "medsim/HospitalFlow-v0"  # the toy is not known in a process of its own
+    (run / "run.json").write_text(json.dumps(record))
+    done = subprocess.run([sys.executable, "-c", script, str(run)], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("ppo\n", "")
 
 
 def test_medsim_evaluate_gives_every_episode_as_json(capsys):
@@ -263,27 +314,138 @@ def test_medsim_evaluate_gives_every_episode_as_json(capsys):
     assert result["policy"] == "random"
     assert len(result["returns"]) == len(result["metrics"]["lost_share"]) == 3
     assert np.sum([result["terms"][name] for name in ("lost", "beds")], axis=0).tolist() == result["returns"]
+    assert (result["env"], result["seed"], result["episodes"]) == (ENV, 20260, 3)
+    assert (result["options"], result["note"]) == ({"horizon_h": 6.0}, "research simulation, not medical advice")
+    assert (result["normalised"], result["unscored"]) == (None, "horizon_h=6.0")
+
+
+def test_the_floor_scores_nought_where_scores_are_means_whatever_the_middle_half_of_its_episodes_does():
+    result = evaluate_hospital(ENV, toy_hospital.POLICIES["random"](), episodes=40)
+    skewed = np.where(np.arange(40) < 4, -9.0, 1.0)  # a mean of 0, an interquartile mean of 1
+    said = text_of(dataclasses.replace(result, normalised=skewed))
+    low, high = re.search(r"normalised score  0.000  \(95 % (\S+) to (\S+)\), mean", said).groups()
+    spread = skewed.std() / 40**0.5
+    assert float(low) == pytest.approx(-1.96 * spread, abs=0.3 * spread)
+    assert float(high) == pytest.approx(1.96 * spread, abs=0.3 * spread)
+
+
+def test_one_episode_has_no_interval(capsys):
+    assert main(["evaluate", ENV, "--policy", "best", "--episodes", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "normalised score  1.000, mean over episodes" in said
+    assert "nan" not in said
+
+
+def test_another_hospital_than_the_scale_is_of_has_no_score_and_the_reason_is_told(capsys):
+    assert main(["evaluate", ENV, "--policy", "best", "--episodes", "2", "--set", "stay_h=2.0"]) == 0
+    assert "normalised score  none: floor and ceiling are those of the default options, and here stay_h=2.0" in capsys.readouterr().out
+    flow, best = "medsim/HospitalFlow-v0", {"engine": "compiled", "expose_state": True, "days": 7.0, "load": 1.0}
+    assert differing(flow, best) == ""
+    assert differing(flow, {**best, "load": 1.1, "config": "small-general"}) == "load=1.1, config=small-general"
+
+
+def test_policies_that_do_the_same_are_told_to(capsys):
+    assert main(["evaluate", ENV, "--policy", "random", "--policy", "best", "--policy", "best", "--episodes", "2"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("the same as") == said.count("the same as best here, return for return") == 1
+
+
+def test_what_a_cost_is_not_is_said_once(capsys):
+    command = ["evaluate", "medsim/HospitalFlow-v0", "--policy", "priority", "--policy", "nothing", "--episodes", "1", "--set", "days=0.2"]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert said.count("expected_excess_deaths: associations with delay, not effects") == 1
+    assert said.count("expected_excess_deaths ") == 2
+
+
+@pytest.mark.parametrize("text", ["True", "true"])
+def test_options_are_taken_as_help_writes_them(text, capsys):
+    assert parse_settings(["a=True", "b=False", "c=None", "d=true", "e=Truest"]) == {
+        "a": True, "b": False, "c": None, "d": True, "e": "Truest",
+    }  # fmt: skip
+    options = ["--set", f"expose_state={text}", "--set", "size=None", "--set", "days=0.1"]
+    assert main(["evaluate", "medsim/HospitalFlow-v0", "--policy", "nothing", "--episodes", "1", *options]) == 0
+
+
+# Side by side
+
+
+@pytest.mark.parametrize(
+    ("env_id", "name", "changes", "options"),
+    [
+        (ENV, "maskable-ppo", {}, {}),
+        (ENV, "dqn", {}, {}),
+        (ENV, "maskable-ppo", BY_ROLE, {}),
+        ("medsim/HospitalFlow-v0", "maskable-ppo", {"steps": 256}, {"days": 0.5}),
+        ("medsim/ICUAdmission-v0", "ppo", {"steps": 256}, {}),
+    ],
+)
+def test_episodes_played_side_by_side_are_those_played_one_after_the_other(env_id, name, changes, options, tmp_path, monkeypatch):
+    training = (
+        quick(name, options=options, **changes) if env_id == ENV else plan_training(env_id, name, options=options, **{**PPO, **changes})
+    )
+    policy = load_policy(train(training, tmp_path))
+    told = []
+    monkeypatch.setattr(evaluation, "SIDE_BY_SIDE", 3)
+    together = evaluate_hospital(env_id, policy, episodes=5, progress=told.append)
+    monkeypatch.setattr(evaluation, "answers_many", lambda policy: False)
+    alone = evaluate_hospital(env_id, policy, episodes=5)
+    assert together.record() == alone.record()
+    assert sum(told) == 5
+    assert len(set(together.metrics[next(iter(together.metrics))].tolist())) > 1 or name == "dqn"  # which has not learnt a thing here
+
+
+def test_a_policy_with_memory_is_played_one_episode_after_the_other(tmp_path, monkeypatch):
+    policy = load_policy(train(quick("recurrent-ppo", steps=128), tmp_path))
+    monkeypatch.delattr(evaluation, "play_side_by_side")
+    assert evaluate_hospital(ENV, policy, episodes=2).episodes == 2
+
+
+# What a run was trained in
+
+
+def test_a_run_is_not_judged_or_trained_on_in_another_hospital_than_its_file_described(tmp_path):
+    file = tmp_path / "mine.json"
+    mine = preset("district-general").scaled(0.2).as_dict()
+    file.write_text(json.dumps(mine))
+    options = {"config": str(file), "days": 0.2}
+    training = plan_training("medsim/HospitalFlow-v0", "ppo", options=options, **{**PPO, "steps": 128, "validation_patients": 1})
+    run = train(training, tmp_path / "run")
+    file.write_text(json.dumps(mine, indent=1, sort_keys=True))  # the same hospital, written otherwise
+    assert load_policy(run).options == options
+    mine["units"][0]["beds"] += 1
+    file.write_text(json.dumps(mine))
+    for again in (lambda: load_policy(run), lambda: train(training, run)):
+        with pytest.raises(ValueError, match=r"was trained with config=.*mine.json, and that file has changed since"):
+            again()
+    file.unlink()
+    with pytest.raises(ValueError, match=r"mine.json, and that file is gone: put it back"):
+        load_policy(run)
 
 
 def test_medsim_envs_lists_and_describes_hospitals(capsys):
     assert main(["envs"]) == 0
-    assert "medsim/Toy-v0            a door and a manager" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    assert len({len(line) - len(line.partition(" ")[2].lstrip()) for line in said}) == 1  # one column of questions
+    assert said[-1].split(maxsplit=1) == ["medsim/Toy-v0", "a door and a manager"]
     assert main(["envs", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[-1]["several_agents"]
     assert main(["envs", ENV, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["actions"]["manager"] == "nothing; open; close"
     assert facts["costs"] == "urgent_refused, forbidden_action"
+    assert facts["metrics"] == "lost_share"
     assert main(["envs", ENV]) == 0
     assert "acuity; beds free; hour" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("name", "begins"), [("board.png", b"\x89PNG"), ("day.gif", b"GIF8"), ("board.txt", b"")])
 def test_medsim_render_draws_the_bed_board(name, begins, tmp_path, capsys):
-    target = tmp_path / name
+    target = tmp_path / "new" / "folder" / name
     assert main(["render", ENV, "--policy", "best", "--hour", "6", "--out", str(target)]) == 0
     assert target.read_bytes().startswith(begins)
-    assert "best, hour 6 of 24" in capsys.readouterr().out
+    found = re.search(r"best, (film up to the )?board of Day 1, 06:(\d\d) \(hour 6 of 24 asked for", capsys.readouterr().out)
+    assert found.group(2) != "00"  # nobody is asked at six sharp: the board is that of the next decision
     if name == "board.txt":
         assert "ward" in target.read_text()
 
@@ -303,6 +465,16 @@ def test_the_doctor_finds_a_hospital_the_same_twice(monkeypatch):
         (["evaluate", ENV, "--policy", "best", "--episodes", "0"], "--episodes must be 1 or more, not 0"),
         (["evaluate", ENV, "--policy", "best", "--set", "beds=3"], "unknown option 'beds'"),
         (["render", ENV, "--policy", "best", "--hour", "25"], "--hour must be 0 to 24, not 25"),
+        (
+            ["render", ENV, "--policy", "best", "--out", "a.jpg"],
+            "--out must end in .png, .txt (one board) or .gif, .webp, .apng (a film), not '.jpg'",
+        ),
+        (["train", ENV, "--algo", "ppo", "--set", "lr=3"], "unknown option 'lr'; allowed are horizon_h, stay_h, local_rewards, mask_in_"),
+        (["train", ENV, "--algo", "ppo", "--set", "lr=3"], "; and settings of ppo: action, activation, batch_size, clip_range, "),
+        (
+            ["train", "medsim/ICUAdmission-v0", "--algo", "ppo", "--set", "sharing=role"],
+            "sharing=role is for several roles, and medsim/ICUAdmission-v0 has one here (",
+        ),
         (["train", ENV, "--algo", "ppo", "--set", "sharing=all"], "sharing must be one of shared, role, not 'all'"),
     ],
 )

@@ -84,6 +84,8 @@ class Algorithm:
         if sharing == "role" and (self.memory or not self.on_policy):
             others = ", ".join(one.name for one in ALGORITHMS if one.discrete and one.on_policy and not one.memory)
             raise ValueError(f"{self.name} cannot train a policy for each role (sharing=role); those that can are {others}")
+        if sharing == "role" and len(task.actions) == 1:
+            raise ValueError(f"sharing=role is for several roles, and {task.id} has one here ({next(iter(task.actions))}): leave it out")
 
     def refuse_unless_suited(self, task: Task) -> None:
         """Raise ValueError, by name, if the algorithm cannot act in a task."""

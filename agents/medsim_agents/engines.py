@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+from medsim.cli.verbs import silence_gym_notice
 from medsim.core.batch import FEWEST_FOR_TILES
 from medsim.core.vector import PatientVectorEnv
 from medsim.registry import make_task
@@ -94,6 +95,7 @@ def _begin_worker(counter: Any) -> None:
     _counter = counter
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    silence_gym_notice()
     import torch
 
     torch.set_num_threads(1)

@@ -14,6 +14,7 @@ from medsim.policies.policy import Policy
 from medsim.registry import is_hospital, make_task
 from medsim_agents.algorithms import algorithm
 from medsim_agents.normalisation import read_scale, scale_of
+from medsim_agents.option_files import refuse_if_changed
 from medsim_agents.run_folder import COMPLETE, MODEL, NORMALISATION, RUN, part_of, read_run
 from medsim_agents.vec_env import doses_of
 
@@ -92,7 +93,7 @@ def load_policy(folder: str | Path) -> Any:
     ``medsim.hospital.evaluation``.
 
     Raises:
-        ValueError: the folder is no run folder, or its training has not finished.
+        ValueError: the folder is no run folder, its training has not finished, or a file that its options name is gone or has changed.
     """
     from medsim_agents.construction import load_model
 
@@ -102,6 +103,7 @@ def load_policy(folder: str | Path) -> Any:
     run = read_run(folder)
     if run["status"] != COMPLETE:
         raise ValueError(f"the training in {folder} has not finished; go on with: {run['command']}")
+    refuse_if_changed(run, folder)
     training = run["training"]
     name, env_id = training["algorithm"], training["env"]
     options = {option: value for option, value in training["options"].items() if option != "cohort"}

@@ -14,6 +14,7 @@ from typing import Any
 from medsim.registry import is_hospital
 from medsim_agents.hyperparameters import load_hyperparameters
 from medsim_agents.leaderboard.records import write_whole
+from medsim_agents.option_files import fingerprints, refuse_if_changed
 from medsim_agents.provenance import canonical_json, commit, hardware, versions
 
 __all__ = ["CHECKPOINT", "COMPLETE", "CURVE", "MODEL", "NORMALISATION", "RUN", "RunFolder", "read_curve", "read_run", "training_command"]
@@ -35,13 +36,14 @@ class RunFolder:
         """Write ``run.json``, or find the one of an earlier call; returns whether the training is complete.
 
         Raises:
-            ValueError: the folder holds another training.
+            ValueError: the folder holds another training, or a file that the options name is gone or has changed.
         """
         plan = json.loads(canonical_json(asdict(self.training)))
         if (self.path / RUN).is_file():
             self.record = read_run(self.path)
             if self.record["training"] != plan:
                 raise ValueError(f"{self.path} holds another training ({difference(self.record['training'], plan)}); choose another folder")
+            refuse_if_changed(self.record, self.path)
             if self.record["status"] == COMPLETE:
                 return True
             self.record["resumed"].append(now())
@@ -51,6 +53,7 @@ class RunFolder:
                 "status": RUNNING,
                 "command": command or training_command(self.training, self.path),
                 "training": plan,
+                "option_files": fingerprints(self.training.options),
                 "curve": f"mean return and cost on {judges_of(self.training.env)}, acting without exploration",
                 "versions": versions(),
                 "commit": commit(),

@@ -118,7 +118,7 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
         checkpoint_every_s: seconds between checkpoints; command: what to type to run it again (for the record).
 
     Raises:
-        ValueError: the folder holds another training.
+        ValueError: the folder holds another training, or a file that the options name is gone or has changed.
         TrainingInterrupted: it was told to stop; the same call goes on.
     """
     from medsim_agents.learning import Looker, TrainingInterrupted, interruptible, single_threaded

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medsim.cli.progress import Progress
-from medsim.cli.verbs import Verb, parse_settings
+from medsim.cli.verbs import Verb, parse_settings, silence_gym_notice
 
 __all__ = ["verbs"]
 
@@ -61,7 +61,11 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.epilog = TRAIN_EXAMPLES
     parser.add_argument("env", help="an environment's id")
     parser.add_argument("--algo", required=True, help="ppo, a2c, dqn, sac, td3, qrdqn, recurrent-ppo, maskable-ppo or tqc")
-    parser.add_argument("--steps", type=int, help="environment steps (of hospitals: decisions) in all (default: the tuned number)")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help="environment steps (of hospitals: decisions) in all (default: the tuned number), rounded up to whole rollouts",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of patients, networks and exploration (default %(default)s)")
     parser.add_argument("--out", type=Path, help="run folder (default: runs/ENV-ALGO-seedSEED)")
     parser.add_argument("--envs", type=int, help="patients or hospitals side by side (default: the tuned number)")
@@ -73,13 +77,13 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
 
 def run_train(args: argparse.Namespace) -> int:
     """Train, and say where the result is and how good it is on the validation patients."""
+    silence_gym_notice()
     from medsim_agents.run_folder import judges_of, read_curve, read_run
-    from medsim_agents.training import default_folder, plan_training, train
+    from medsim_agents.training import default_folder, train
 
-    named = {name: value for name, value in (("steps", args.steps), ("n_envs", args.envs)) if value is not None}
-    changes, options = sort_settings(args.algo, {**parse_settings(args.set), **named})
-    training = plan_training(args.env, args.algo, seed=args.seed, options=options, **changes)
+    training = planned(args)
     folder = args.out or default_folder(training)
+    finished = is_complete(folder)
     try:
         with Progress(training.hyperparameters["steps"], "step", f"train {args.algo}") as progress:
             train(training, folder, progress.update)
@@ -90,12 +94,52 @@ def run_train(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"folder": str(folder), **run, "learning_curve": curve}, indent=1))
         return 0
-    spent = run["time"]
-    print(f"{args.algo} on {args.env}: {run['steps']:,} steps in {spent['wall_s']:.0f} s ({spent['steps_per_s']:,.0f} steps/s)")
+    print(done_text(run, finished))
     print(f"mean return on {judges_of(args.env)} {curve[0]['return_mean']:.2f} before, {curve[-1]['return_mean']:.2f} after")
+    if curve[-1]["return_mean"] < curve[0]["return_mean"]:
+        print("warning: worse after training than before: more steps, another seed or other settings are needed")
     print(f"run folder {folder}")
     print(f"judge it on what it has never met: medsim evaluate {args.env} --policy {folder}")
     return 0
+
+
+def planned(args: argparse.Namespace) -> Any:
+    """Return the training that the arguments describe.
+
+    Raises:
+        ValueError: it cannot be; where nobody knows a name, the message lists the environment's options and the algorithm's settings.
+    """
+    from medsim_agents.algorithms import algorithm
+    from medsim_agents.hyperparameters import TRAINING
+    from medsim_agents.training import plan_training
+
+    named = {name: value for name, value in (("steps", args.steps), ("n_envs", args.envs)) if value is not None}
+    changes, options = sort_settings(args.algo, {**parse_settings(args.set), **named})
+    try:
+        return plan_training(args.env, args.algo, seed=args.seed, options=options, **changes)
+    except ValueError as error:
+        if not str(error).startswith("unknown option"):
+            raise
+        settings = ", ".join(sorted({*TRAINING, *algorithm(args.algo).settings}))
+        raise ValueError(f"{error}; and settings of {args.algo}: {settings}") from error
+
+
+def done_text(run: dict[str, Any], finished: bool) -> str:
+    """Return in a line what a complete training did, and whether it had been complete before."""
+    training, spent = run["training"], run["time"]
+    asked, made = training["hyperparameters"]["steps"], run["steps"]
+    rounded = f" ({asked:,} rounded up to whole rollouts: {made:,})" if made != asked else ""
+    what = f"{training['algorithm']} on {training['env']}: "
+    if finished:
+        return f"{what}already finished, {made:,} steps{rounded}; nothing was trained now"
+    return f"{what}{made:,} steps{rounded} in {spent['wall_s']:.0f} s ({spent['steps_per_s']:,.0f} steps/s)"
+
+
+def is_complete(folder: Path) -> bool:
+    """Return whether a folder holds a training that has finished."""
+    from medsim_agents.run_folder import COMPLETE, RUN, read_run
+
+    return (folder / RUN).is_file() and read_run(folder)["status"] == COMPLETE
 
 
 def sort_settings(algorithm_name: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -127,6 +171,7 @@ def configure_benchmark(parser: argparse.ArgumentParser) -> None:
 
 def run_benchmark(args: argparse.Namespace) -> int:
     """Do what was asked for."""
+    silence_gym_notice()
     from medsim_agents.suites import suite
 
     if args.what == "run":

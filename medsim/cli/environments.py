@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
             treatments = [dataclasses.asdict(one) for one in ENVIRONMENTS]
             print(json.dumps([*treatments, *(dataclasses.asdict(one) for one in HOSPITALS)], indent=1))
         else:
-            width = max(len(one.id) for one in (*ENVIRONMENTS, *HOSPITALS))
+            width = max(len(known) for known in [*(one.id for one in ENVIRONMENTS), *(hospital.id for hospital in HOSPITALS)])
             for one in ENVIRONMENTS:
                 missing = "" if one.available else f" (needs: pip install 'medsim[{one.extra}]')"
                 print(f"{one.id:{width}s} {one.question}{missing}")

@@ -21,7 +21,8 @@ TEACHING = """what a table needs:
   One row for each stay of an encounter in a unit, with the columns
     encounter, arrival_time, triage_acuity, triage_time, provider_time, disposition_time, departure_time,
     unit, unit_in, unit_out, disposition, died
-  of which arrival_time is needed, and an end: unit_out or departure_time. Times are local: 2024-03-05 14:30:00. A blank unit_out: still there when the table was drawn.
+  of which arrival_time is needed, and an end: unit_out or departure_time (blank: still there when the table was drawn). Times are local:
+  2024-03-05 14:30:00.
   Other names: --map THEIRS=OURS, or --mapping mimic-iv-ed. Everything is in docs/hospital_calibration.md.
 
 examples:
@@ -227,7 +228,8 @@ def preset_report(config: "HospitalConfig") -> str:
         ])  # fmt: skip
     lines = [f"{config.name}: {facts['arrivals_per_day']:.0f} arrivals a day", "", columns(rows)]
     lines.append("  in use: by offered load (arrivals times stay), as if nobody left the queue or boarded")
-    lines.append(f"  who decides: {', '.join(facts['agents']) or UNDECIDED}\n  {HALF_SIZE}\n")
+    decides = f"agents decide: {', '.join(facts['agents'])}" if facts["agents"] else UNDECIDED
+    lines.append(f"  {decides}\n  {HALF_SIZE}\n")
     lines += [f"{setting}: {source}" for setting, source in config.sources.items()]
     return "\n".join([*lines, "", "Research simulation, not medical advice."])
 

@@ -2,12 +2,15 @@
 
 import argparse
 import dataclasses
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from medsim.cli.verbs import find_hospital_policy, parse_settings
+from medsim.hospital.board import Board
 from medsim.hospital.policy import HospitalPolicy
 from medsim.hospital.shells import FORBIDDEN, HospitalShell
 from medsim.hospital.task import HospitalTask
@@ -16,6 +19,7 @@ from medsim.registry import hospital_card, make_task
 __all__ = ["describe_hospital", "render_hospital", "same_twice"]
 
 MOVING = (".gif", ".webp", ".apng")  # a png holds a single board
+STILL = (".png", ".txt")
 FEW = 100  # chosen: so many decisions are compared by the doctor, in a second or so
 
 
@@ -33,6 +37,7 @@ def describe_hospital(env_id: str, with_provenance: bool) -> dict[str, object]:
         "options": {field.name: allowed_text(field) for field in dataclasses.fields(task.config)} if task.config is not None else {},
         "reward terms": ", ".join(task.term_names),
         "costs": ", ".join((*task.cost_names, FORBIDDEN)),
+        "metrics": ", ".join(metric_names(task)),
         "episodes": known.episodes,
         "scores": {
             **dataclasses.asdict(known.scores),
@@ -43,6 +48,13 @@ def describe_hospital(env_id: str, with_provenance: bool) -> dict[str, object]:
     if with_provenance:
         facts["provenance"] = [dataclasses.asdict(row) for row in task.provenance()]
     return facts
+
+
+def metric_names(task: HospitalTask) -> tuple[str, ...]:
+    """Return the names of an episode's figures, as a model that has only just begun gives them."""
+    shell = HospitalShell(task, None)
+    shell.begin(0, None)
+    return tuple(shell.present_model().metrics())
 
 
 def told_once(by_role: dict[str, str]) -> dict[str, str]:
@@ -73,7 +85,7 @@ def render_hospital(args: argparse.Namespace) -> int:
 
     Raises:
         ValueError: there is no such policy or option, an argument is for treatments alone, the slot is negative, or the hour is not one of
-            the episode.
+            the episode; or the file's name ends in nothing that can be drawn.
     """
     if args.slot < 0:
         raise ValueError(f"--slot must be 0 or more, not {args.slot}")
@@ -85,28 +97,47 @@ def render_hospital(args: argparse.Namespace) -> int:
     hours = min(24.0, task.horizon_h) if args.hour is None else args.hour
     if not 0.0 <= hours <= task.horizon_h:
         raise ValueError(f"--hour must be 0 to {task.horizon_h:g}, not {hours:g}")
-    draw(task, policy, hours, args)
-    print(f"wrote {args.out}: {policy.name}, hour {hours:g} of {task.horizon_h:g}, episode {args.slot} of seed {args.seed}")
+    target = Path(args.out)
+    if target.suffix.lower() not in (*STILL, *MOVING):
+        raise ValueError(f"--out must end in {', '.join(STILL)} (one board) or {', '.join(MOVING)} (a film), not {target.suffix!r}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    board = draw(task, policy, hours, target, args)
+    from medsim.render.bed_board import clock
+
+    what = f"{'film up to the ' if target.suffix.lower() in MOVING else ''}board of {clock(board.time_h)}"
+    asked = f"hour {hours:g} of {task.horizon_h:g} asked for: the next decision from then, or the end"
+    print(f"wrote {target}: {policy.name}, {what} ({asked}), episode {args.slot} of seed {args.seed}")
     return 0
 
 
-def draw(task: HospitalTask, policy: HospitalPolicy, hours: float, args: argparse.Namespace) -> None:
-    """Write a film, a picture or a text, as the file's name says."""
-    from medsim.render.bed_animation import boards_of_episode, film_of_episode
+def draw(task: HospitalTask, policy: HospitalPolicy, hours: float, target: Path, args: argparse.Namespace) -> Board:
+    """Write a film, a picture or a text, as the file's name says; return the board in it, of a film the last."""
+    from medsim.render.bed_animation import animate, boards_of_episode
     from medsim.render.bed_board import board_picture, board_text
 
-    target = Path(args.out)
-    if target.suffix.lower() in MOVING:
-        film_of_episode(task, policy, seed=args.seed, slot=args.slot, hours=hours, path=target)
-        return
-    # the last board up to the hour: one of an episode that ended sooner is that of its end
-    *_, board = boards_of_episode(task, policy, seed=args.seed, slot=args.slot, hours=hours, every_min=max(60.0 * hours, 1.0))
+    moving = target.suffix.lower() in MOVING
+    # one tick up to the hour gives its board; that of an episode that ended sooner is that of its end
+    every_min = 15.0 if moving else max(60.0 * hours, 1.0)
+    boards = boards_of_episode(task, policy, seed=args.seed, slot=args.slot, hours=hours, every_min=every_min)
+    shown: deque[Board] = deque(maxlen=1)
+    if moving:
+        animate(remembered(boards, shown), target)
+        return shown[-1]
+    shown.extend(boards)
     if target.suffix.lower() == ".txt":
-        target.write_text(board_text(board) + "\n", encoding="utf-8")
-        return
+        target.write_text(board_text(shown[-1]) + "\n", encoding="utf-8")
+        return shown[-1]
     from PIL import Image
 
-    Image.fromarray(board_picture(board)).save(target)
+    Image.fromarray(board_picture(shown[-1])).save(target)
+    return shown[-1]
+
+
+def remembered(boards: Iterable[Board], shown: deque[Board]) -> Iterator[Board]:
+    """Yield boards, keeping the last in ``shown``."""
+    for board in boards:
+        shown.append(board)
+        yield board
 
 
 # Doctor

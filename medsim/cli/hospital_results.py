@@ -5,15 +5,19 @@ import json
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from medsim.cli.progress import Progress
 from medsim.cli.verbs import find_hospital_policy, parse_settings
-from medsim.evaluation.statistics import interquartile_mean, percentile_interval, stratified_bootstrap
+from medsim.evaluation.statistics import mean, percentile_interval, stratified_bootstrap
 from medsim.hospital.evaluation import HospitalResult, evaluate_hospital
 from medsim.hospital.policy import HospitalPolicy
 from medsim.registry import hospital_card, make_task
 
 __all__ = ["run_hospital", "text_of"]
+
+NOTE = "research simulation, not medical advice"
+NO_EFFECT = {"expected_excess_deaths": "associations with delay, not effects"}  # what a cost's name could be taken for, and is not
 
 
 def run_hospital(args: argparse.Namespace) -> int:
@@ -40,15 +44,20 @@ def run_hospital(args: argparse.Namespace) -> int:
                 evaluate_hospital(args.env, policy, options=options, episodes=episodes, seed=args.seed, progress=progress.update)
             )
     if args.json:
-        print(json.dumps([{"policy": result.policy, **result.record()} for result in results], indent=1))
+        about = {"env": args.env, "seed": args.seed, "episodes": episodes, "note": NOTE}
+        given = [{**known.evaluation, **policy.options, **options} for policy in policies]
+        rows = [
+            {"policy": result.policy, **about, "options": its, "unscored": result.unscored, **result.record()}
+            for result, its in zip(results, given, strict=True)
+        ]
+        print(json.dumps(rows, indent=1, default=str))
         return 0
     told = "".join(f", {name}={value}" for name, value in {**known.evaluation, **options}.items())
-    print(f"{args.env}: {episodes} episodes, seed {args.seed}{told}. Research simulation, not medical advice.")
-    if options:
-        print("Scores are scaled by the floor and ceiling of the default options.")
-    print()
-    for policy, result in zip(policies, results, strict=True):
-        print(text_of(result), end="")
+    print(f"{args.env}: {episodes} episodes, seed {args.seed}{told}. {NOTE.capitalize()}.\n")
+    for number, (policy, result) in enumerate(zip(policies, results, strict=True)):
+        print(text_of(result, first=number == 0), end="")
+        twin = next((other.policy for other in results[:number] if np.array_equal(other.returns, result.returns)), "")
+        print(f"  the same as {twin} here, return for return\n" if twin else "", end="")
         acts = ", ".join(f"{name}={value}" for name, value in policy.options.items() if name not in options)
         print(f"  acts under        {acts}\n" if acts else "")
     if "all" in args.policy and len(fitting) < len(everyone):
@@ -69,21 +78,38 @@ def refuse_what_treatments_have(args: argparse.Namespace) -> None:
             raise ValueError(f"--{name} is for treatments, and {args.env} is a hospital")
 
 
-def text_of(result: HospitalResult) -> str:
-    """Return a result as a few lines; costs and figures that a policy never had are left out where they are 0."""
-    scores = result.normalised[:, None]
-    low, high = percentile_interval(stratified_bootstrap(scores, seed=0, repetitions=2000)) if len(scores) > 1 else (np.nan, np.nan)
+def text_of(result: HospitalResult, *, first: bool = True) -> str:
+    """Return a result as a few lines; the first of several says what its costs are not."""
+    notes = [f"    {name}: {note}" for name, note in NO_EFFECT.items() if first and name in result.costs]
     lines = [
         f"{result.policy}",
-        f"  normalised score  {float(interquartile_mean(scores)):.3f}  (95 % {low:.3f} to {high:.3f}), interquartile mean; "
-        f"mean {float(scores.mean()):.3f}",
+        f"  normalised score  {score_text(result)}",
         f"  return            {result.returns.mean():.2f}  (sd over episodes {result.returns.std():.2f})",
         "  terms             " + means_of(result.terms),
         "  costs             " + means_of(result.costs),
+        *notes,
         "  metrics           " + means_of(result.metrics),
         f"  decisions         {result.decisions.mean():.1f} an episode",
     ]
     return "\n".join(lines) + "\n"
+
+
+def score_text(result: HospitalResult) -> str:
+    """Return the mean score with its 95 % bootstrap interval over episodes: the ends of its scale are mean returns, too; or why there is
+    none."""
+    if result.unscored:
+        return f"none: floor and ceiling are those of the default options, and here {result.unscored}"
+    low_high = interval(result.normalised)
+    sure = "" if low_high is None else f"  (95 % {low_high[0]:.3f} to {low_high[1]:.3f})"
+    return f"{float(result.normalised.mean()):.3f}{sure}, mean over episodes; 0 floor, 1 ceiling"
+
+
+def interval(scores: npt.NDArray[np.float64]) -> tuple[float, float] | None:
+    """Return the bounds of the mean score, or None for a single episode."""
+    if len(scores) < 2:
+        return None
+    low, high = percentile_interval(stratified_bootstrap(scores[:, None], mean, repetitions=2000))
+    return float(low), float(high)
 
 
 def means_of(values: dict[str, Any]) -> str:

@@ -30,7 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the list of patients (default %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the environment; can be repeated")
     parser.add_argument(
-        "--out", default="course.png", help="the picture's file: png, pdf or svg; of hospitals png, gif or txt (default %(default)s)"
+        "--out",
+        default="course.png",
+        help="the picture's file: png, pdf or svg; of hospitals png or txt, and films gif, webp or apng (default %(default)s)",
     )
 
 
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     history = np.stack([series[:last, args.slot] for series in trace.measures.values()], axis=1)
     who = args.patient or f"patient {args.slot} of the {args.cohort} list"
     title = f"{args.env}: {who}, {policy.name}, {trace.outcomes[args.slot]}\nresearch simulation, not medical advice"
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     episode_figure(list(trace.measures), history.tolist(), task, title).savefig(Path(args.out))
     print(f"wrote {args.out}: {who}, {trace.outcomes[args.slot]}, return {trace.rewards[:, args.slot].sum():.2f}")
     return 0

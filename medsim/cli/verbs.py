@@ -3,7 +3,9 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from medsim.policies.policy import Policy
@@ -102,12 +104,11 @@ def silence_gym_notice() -> None:
     Stable-Baselines3 imports it where it is installed, and nothing here uses it. Only that notice is taken out of the list that ``gym``
     looks it up in; whatever else is written to stderr stays.
     """
-    try:
-        from gym_notices import notices
-    except ImportError:
+    if find_spec("gym_notices") is None:
         return
-    for version in [version for version, notice in notices.notices.items() if notice.startswith(UNMAINTAINED)]:
-        del notices.notices[version]
+    notices: dict[str, str] = import_module("gym_notices.notices").notices
+    for version in [version for version, notice in notices.items() if notice.startswith(UNMAINTAINED)]:
+        del notices[version]
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:

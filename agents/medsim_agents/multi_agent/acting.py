@@ -201,13 +201,30 @@ class HospitalModelPolicy:
         """
         if set(self.parts) != set(task.actions):
             raise ValueError(f"{self.name} was trained for the roles {', '.join(self.parts)}, and {task.id} has {', '.join(task.actions)}")
-        for part in {id(part): part for part in self.parts.values()}.values():
+        self.apart = list({id(part): part for part in self.parts.values()}.values())
+        for part in self.apart:
             part.bind(task)
+        self.place = np.array([self.apart.index(self.parts[role]) for role in task.roles.values()])  # agent -> its model in apart
         self.task = task
         self.numbers = {agent: np.array([number]) for number, agent in enumerate(task.agents)}
         self.width = max(len(seen) for seen in task.seen.values())
         self.most = max(len(names) for names in task.actions.values())
         self.memories: dict[int, Any] = {}
+
+    @property
+    def memoryless(self) -> bool:
+        """Whether its actions follow from what is seen alone: such a policy can answer in many hospitals at once."""
+        return not any(part.memory for part in self.parts.values())
+
+    def act_batch(self, agents: Whole, seen: Array, masks: Array) -> Whole:
+        """Return the likeliest actions (m,) of the agents that are asked (m,), from what they see (m, K) and may do (m, A)."""
+        actions = np.full(len(agents), NOTHING, dtype=np.int64)
+        asked = self.place[agents]
+        for place, part in enumerate(self.apart):
+            at = np.flatnonzero(asked == place)
+            if len(at):
+                actions[at], _ = part.act(agents[at], seen[at], masks[at])
+        return actions
 
     def act(self, agent: str, seen: npt.NDArray[np.float32], mask: npt.NDArray[np.int8]) -> int:
         """Return the action of the agent that is asked: the likeliest."""

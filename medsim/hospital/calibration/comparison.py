@@ -3,8 +3,8 @@
 By default the last part of the table is held out: the hospital is fitted to what was known at the cut, and judged on what came after. What
 is simulated starts a week before, with as many patients in the middle of their stays as the offered load fills beds. Intervals lie between
 two of the n replications in order: one more run lies above the k-th smallest with probability 1 - k / (n + 1), whatever the distribution,
-so that no interval holds what cannot be. The smallest and the largest of 39 make 95 %; fewer replications make less, and the report says how
-much. The data are one such run if the fit is right. Intervals do not hold how uncertain the fit itself is.
+so that no interval holds what cannot be. The smallest and the largest of 39 make 95 %; fewer replications make less, and the report says
+how much. The data are one such run if the fit is right. Intervals do not hold how uncertain the fit itself is.
 """
 
 from collections.abc import Callable, Generator, Mapping

@@ -174,8 +174,8 @@ def fit_unit(table: Encounters, number: int, routing: RouteFit, beds: int | None
     lengths = np.where(over, table.ended, table.end) - table.began
     if not (here & over).any():
         raise ValueError(
-            f"no stay in unit {table.units[number]!r} has ended in the table: an end is needed as well, in a column unit_out or departure_time; "
-            "or leave the unit's rows out, or take a longer extract"
+            f"no stay in unit {table.units[number]!r} has ended in the table: an end is needed as well, in a column unit_out or "
+            "departure_time; or leave the unit's rows out, or take a longer extract"
         )
     pooled = fit_stays(lengths[here], over[here])
     own = stays_by_acuity(lengths, over, here, table.acuity, pooled)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from medsim.core.options import choice, parse_options, switch, within
@@ -10,6 +9,7 @@ from medsim.core.streams import Key
 from medsim.hospital.batch import DecisionBatch, ShellBatch
 from medsim.hospital.flow.compiled import CompiledFlow, FlowBatch
 from medsim.hospital.flow.config import HospitalConfig
+from medsim.hospital.flow.config_file import read_hospital
 from medsim.hospital.flow.model import FlowModel
 from medsim.hospital.flow.provenance import CITATION, provenance_of
 from medsim.hospital.flow.report import state_names
@@ -114,12 +114,7 @@ def named_hospital(name: Any) -> HospitalConfig:
         raise ValueError(f"option config must be one of {', '.join(PRESETS)}, a .json file or a HospitalConfig, not {name!r}")
     if name in PRESETS:
         return preset(name)
-    import json
-
-    try:
-        return HospitalConfig.from_dict(json.loads(Path(name).read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ValueError(f"option config: cannot read {name!r}: {error.strerror}") from error
+    return read_hospital(name)
 
 
 def engine_of(config: HospitalFlowConfig) -> str:
