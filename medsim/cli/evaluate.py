@@ -32,7 +32,8 @@ exactly, over all patients, and the result says "exact"; --rollouts plays patien
   medsim evaluate medsim/ICUSepsis-v0 --policy optimal --gamma 0.99
   medsim evaluate medsim/SepsisSCM-v0 --policy policy.npz --rollouts --patients 10000
 
-In a hospital an episode takes a patient's place, with the same arrivals, stays and chances for every policy:
+In a hospital an episode takes a patient's place, with the same arrivals, stays and chances for every policy, and the score is the mean
+over episodes, with its interval:
   medsim evaluate medsim/HospitalFlow-v0 --policy all --episodes 10
   medsim evaluate medsim/HospitalFlow-v0 --policy runs/hospitalflow-v0-maskable-ppo-seed0"""
 
