@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 from medsim_agents.checkpoint import Course, write_checkpoint
@@ -15,7 +14,7 @@ from medsim_agents.run_folder import RunFolder
 from medsim_agents.training import Training, seconds_now
 from medsim_agents.validation import validate
 
-__all__ = ["Looker", "TrainingInterrupted", "interruptible", "single_threaded"]
+__all__ = ["Looker", "TrainingInterrupted", "interruptible"]
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -101,14 +100,3 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def single_threaded() -> Iterator[None]:
-    """Let torch use one thread: as fast for small networks, and results do not depend on the number of cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -16,6 +16,7 @@ from medsim_agents.algorithms import algorithm
 from medsim_agents.normalisation import read_scale, scale_of
 from medsim_agents.option_files import refuse_if_changed
 from medsim_agents.run_folder import COMPLETE, MODEL, NORMALISATION, RUN, part_of, read_run
+from medsim_agents.threads import single_threaded
 from medsim_agents.vec_env import doses_of
 
 __all__ = ["ModelPolicy", "load", "load_policy", "policy_in_training"]
@@ -57,7 +58,8 @@ class ModelPolicy:
     def act(self, observations: Any) -> Array:
         """Return the actions (n,) or (n, a) for observations (n, k), or a dict of arrays (n, ...)."""
         seen = observations if self.scale is None else self.scale(observations)
-        actions, self.memory = self.model.predict(seen, state=self.memory, episode_start=self.starts, deterministic=True)
+        with single_threaded():
+            actions, self.memory = self.model.predict(seen, state=self.memory, episode_start=self.starts, deterministic=True)
         self.starts = np.zeros(len(actions), dtype=np.bool_)
         return np.asarray(actions) if self.doses is None else doses_of(actions, self.doses)
 

@@ -10,6 +10,7 @@ from typing import Any
 from medsim.registry import is_hospital, make_task
 from medsim_agents.algorithms import algorithm, suited_options
 from medsim_agents.hyperparameters import check_hyperparameters, load_hyperparameters, settings_of_role
+from medsim_agents.threads import single_threaded
 
 __all__ = ["Training", "plan_training", "train"]
 
@@ -121,7 +122,7 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
         ValueError: the folder holds another training, or a file that the options name is gone or has changed.
         TrainingInterrupted: it was told to stop; the same call goes on.
     """
-    from medsim_agents.learning import Looker, TrainingInterrupted, interruptible, single_threaded
+    from medsim_agents.learning import Looker, TrainingInterrupted, interruptible
     from medsim_agents.run_folder import RunFolder
 
     run = RunFolder(Path(folder), training)

@@ -30,12 +30,12 @@ from medsim.hospital.task import HospitalTask
 from medsim.policies import hospital_policies
 from medsim.registry import hospital_card, make_task
 from medsim_agents.construction import build_model, load_model, normalised
-from medsim_agents.learning import single_threaded
 from medsim_agents.multi_agent import ModelActs, RoleVecEnv
 from medsim_agents.multi_agent.decisions import TRAINING_SLOT
 from medsim_agents.normalisation import read_scale, scale_of
 from medsim_agents.policies import load
 from medsim_agents.provenance import commit, hardware, versions
+from medsim_agents.threads import single_threaded
 from medsim_agents.training import plan_training, train
 
 __all__ = ["Managed", "main"]

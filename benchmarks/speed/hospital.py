@@ -76,7 +76,7 @@ def learning_work(n: int, rollouts: int) -> Work:
 
 def learn(model: Any, decisions: int) -> None:
     """Go on learning for so many decisions."""
-    from medsim_agents.learning import single_threaded
+    from medsim_agents.threads import single_threaded
 
     with single_threaded():
         model.learn(decisions, reset_num_timesteps=False)

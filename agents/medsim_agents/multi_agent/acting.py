@@ -12,6 +12,7 @@ from medsim.hospital.decisions import NOTHING
 from medsim.hospital.policy import HospitalPolicy
 from medsim.hospital.task import HospitalTask
 from medsim_agents.multi_agent.views import RoleView, SharedView, View
+from medsim_agents.threads import single_threaded
 
 __all__ = ["HospitalModelPolicy", "ModelActs", "Others", "Player", "everyone"]
 
@@ -64,11 +65,12 @@ class ModelActs:
         if self.scale is not None:
             seen = self.scale(seen)
         legal = masks[:, : self.view.actions].astype(np.bool_) if self.masks else None
-        if hasattr(self.model.policy, "action_net") and not self.memory:
-            actions = choose(self.model.policy, seen, legal, self.deterministic)
-        else:
-            told = {} if legal is None else {"action_masks": legal}
-            actions, memory = self.model.predict(seen, state=memory, episode_start=starts, deterministic=self.deterministic, **told)
+        with single_threaded():
+            if hasattr(self.model.policy, "action_net") and not self.memory:
+                actions = choose(self.model.policy, seen, legal, self.deterministic)
+            else:
+                told = {} if legal is None else {"action_masks": legal}
+                actions, memory = self.model.predict(seen, state=memory, episode_start=starts, deterministic=self.deterministic, **told)
         return np.where(actions < self.own[np.maximum(agents, 0)], actions, NOTHING).astype(np.int64), memory
 
 
