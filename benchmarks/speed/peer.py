@@ -10,18 +10,23 @@ from typing import Any, Self
 SCRIPT = Path(__file__).with_name("peer_simglucose.py")
 HOW_TO = "python benchmarks/speed/make_peer_env.py FOLDER makes one, then --peer-python FOLDER/bin/python"
 
-__all__ = ["HOW_TO", "Peer", "why_no_peer"]
+__all__ = ["HOW_TO", "Peer", "why_no_peer", "why_not_importable"]
 
 
 def why_no_peer(python: Path | None) -> str | None:
     """Return why simglucose cannot be run by this interpreter, or None if it can."""
+    return why_not_importable(python, "simglucose", "simglucose", HOW_TO)
+
+
+def why_not_importable(python: Path | None, name: str, package: str, how_to: str) -> str | None:
+    """Return why an interpreter cannot import the package of a peer of that name, or None if it can; how_to: what makes one that can."""
     if python is None:
-        return f"no interpreter with simglucose was given: {HOW_TO}"
+        return f"no interpreter with {name} was given: {how_to}"
     try:
-        done = subprocess.run([str(python), "-c", "import simglucose"], capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run([str(python), "-c", f"import {package}"], capture_output=True, text=True, timeout=120, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{python} cannot be run: {error}"
-    return None if done.returncode == 0 else f"{python} cannot import simglucose: {HOW_TO}"
+    return None if done.returncode == 0 else f"{python} cannot import {package}: {how_to}"
 
 
 class Peer:

@@ -11,6 +11,7 @@ import simpy
 
 from benchmarks.hospital.oracles import queue, station
 from benchmarks.speed.measures import Found, Plan
+from benchmarks.speed.peer import why_not_importable
 from benchmarks.speed.timing import Clocks, Work, interleave, quotients
 from medsim.hospital.draws import key_of
 from medsim.hospital.flow.hospitals import Hospitals
@@ -26,13 +27,7 @@ ROUNDS = 7
 
 def why_no_ciw(python: Path | None) -> str | None:
     """Return why Ciw cannot be run by this interpreter, or None if it can."""
-    if python is None:
-        return f"no interpreter with Ciw was given: {HOW_TO}"
-    try:
-        done = subprocess.run([str(python), "-c", "import ciw"], capture_output=True, text=True, timeout=120, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"{python} cannot be run: {error}"
-    return None if done.returncode == 0 else f"{python} cannot import ciw: {HOW_TO}"
+    return why_not_importable(python, "Ciw", "ciw", HOW_TO)
 
 
 class Ciw:

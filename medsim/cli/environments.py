@@ -8,7 +8,7 @@ from typing import Any
 
 from medsim.cli.verbs import Verb
 from medsim.core.model import field_names
-from medsim.registry import ENVIRONMENTS, HOSPITALS, card, is_hospital, make_task
+from medsim.registry import ENVIRONMENTS, HOSPITALS, EnvironmentCard, HospitalCard, card, is_hospital, make_task
 
 __all__ = ["VERB"]
 
@@ -64,11 +64,6 @@ def describe(env_id: str, with_provenance: bool) -> dict[str, object]:
 
         return describe_hospital(env_id, with_provenance)
     task, known = make_task(env_id), card(env_id)
-    options = {}
-    for field in dataclasses.fields(task.config):
-        rule = field.metadata
-        allowed = " | ".join(map(str, rule["allowed"])) if "allowed" in rule else "{:g} to {:g}".format(*rule["range"])
-        options[field.name] = f"{allowed}  (default {field.default})  {rule['doc']}"
     facts: dict[str, object] = {
         "id": known.id,
         "question": known.question,
@@ -76,10 +71,34 @@ def describe(env_id: str, with_provenance: bool) -> dict[str, object]:
         "action": f"{task.action_space}  {task.action_meaning}".rstrip(),
         "steps": task.horizon_steps,
         "hours a step": round(task.step_h, 4),
-        "options": options,
+        "options": options_of(task),
         "outcomes": ", ".join(task.model.outcomes[1:]),
         "costs": ", ".join(_names(task.model.costs)),
         "described patients": ", ".join(task.model.patients()[0][:12]),
+    }
+    return facts | scores_and_sources(task, known, with_provenance)
+
+
+def options_of(task: Any) -> dict[str, str]:
+    """Return what each option of a task allows, its default and what it is for."""
+    return {field.name: allowed_text(field) for field in dataclasses.fields(task.config)} if task.config is not None else {}
+
+
+def allowed_text(field: Any) -> str:
+    """Return what an option allows, its default and what it is for."""
+    rule = field.metadata
+    if "allowed" in rule:
+        allowed = " | ".join(map(str, rule["allowed"]))
+    elif "range" in rule:
+        allowed = "{:g} to {:g}".format(*rule["range"])
+    else:
+        allowed = rule.get("kind", "any value")
+    return f"{allowed}  (default {field.default})  {rule.get('doc', '')}".rstrip()
+
+
+def scores_and_sources(task: Any, known: EnvironmentCard | HospitalCard, with_provenance: bool) -> dict[str, object]:
+    """Return between which scores a policy is placed, the citation and, if they are wanted, the sources of all numbers."""
+    facts: dict[str, object] = {
         "scores": {
             **dataclasses.asdict(known.scores),
             "policies": {"floor": known.floor_policy, "protocol": known.protocol_policy, "ceiling": known.ceiling_policy},

@@ -1,16 +1,14 @@
 """``medsim envs`` and ``medsim render`` for hospitals: what an environment is, and a picture of its bed board."""
 
 import argparse
-import dataclasses
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from medsim.cli.environments import options_of, scores_and_sources
 from medsim.cli.verbs import find_hospital_policy, parse_settings
 from medsim.hospital.board import Board
+from medsim.hospital.evaluation import decide_by
 from medsim.hospital.policy import HospitalPolicy
 from medsim.hospital.shells import FORBIDDEN, HospitalShell
 from medsim.hospital.task import HospitalTask
@@ -34,20 +32,13 @@ def describe_hospital(env_id: str, with_provenance: bool) -> dict[str, object]:
         "actions": told_once({role: "; ".join(names) for role, names in task.actions.items()}),
         "observations": told_once({role: "; ".join(task.names_seen(role)) for role in task.actions}),
         "horizon": f"{task.horizon_h:g} h, {'its own end' if task.ends_by_itself else 'then watching stops'}",
-        "options": {field.name: allowed_text(field) for field in dataclasses.fields(task.config)} if task.config is not None else {},
+        "options": options_of(task),
         "reward terms": ", ".join(task.term_names),
         "costs": ", ".join((*task.cost_names, FORBIDDEN)),
         "metrics": ", ".join(metric_names(task)),
         "episodes": known.episodes,
-        "scores": {
-            **dataclasses.asdict(known.scores),
-            "policies": {"floor": known.floor_policy, "protocol": known.protocol_policy, "ceiling": known.ceiling_policy},
-        },
-        "citation": task.citation,
     }
-    if with_provenance:
-        facts["provenance"] = [dataclasses.asdict(row) for row in task.provenance()]
-    return facts
+    return facts | scores_and_sources(task, known, with_provenance)
 
 
 def metric_names(task: HospitalTask) -> tuple[str, ...]:
@@ -63,18 +54,6 @@ def told_once(by_role: dict[str, str]) -> dict[str, str]:
     for role, text in by_role.items():
         together.setdefault(text, []).append(role)
     return {", ".join(roles): text for text, roles in together.items()}
-
-
-def allowed_text(field: Any) -> str:
-    """Return what an option allows, its default and what it is for."""
-    rule = field.metadata
-    if "allowed" in rule:
-        allowed = " | ".join(map(str, rule["allowed"]))
-    elif "range" in rule:
-        allowed = "{:g} to {:g}".format(*rule["range"])
-    else:
-        allowed = rule.get("kind", "any value")
-    return f"{allowed}  (default {field.default})  {rule.get('doc', '')}".rstrip()
 
 
 # Pictures
@@ -163,8 +142,7 @@ def course(env_id: str) -> list[tuple[float, float, list[float]]]:
     seen: list[tuple[float, float, list[float]]] = []
     while model.request is not None and len(seen) < FEW:
         agent = model.request.agent
-        observation = np.array(model.observe(agent), dtype=np.float32)
-        action = policy.act(agent, observation, model.request.mask)
-        ledger, _ = shell.decide({**dict.fromkeys(task.agents, 0), agent: action})
-        seen.append((model.time_h, sum(ledger.terms.values()), observation.tolist()))
+        observation = model.observe(agent)
+        ledger = decide_by(shell, policy)
+        seen.append((model.time_h, sum(ledger.terms.values()), observation))
     return seen

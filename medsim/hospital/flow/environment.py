@@ -11,6 +11,7 @@ from medsim.hospital.flow.compiled import CompiledFlow, FlowBatch
 from medsim.hospital.flow.config import HospitalConfig
 from medsim.hospital.flow.config_file import read_hospital
 from medsim.hospital.flow.model import FlowModel
+from medsim.hospital.flow.plan import plan_of
 from medsim.hospital.flow.provenance import CITATION, provenance_of
 from medsim.hospital.flow.report import state_names
 from medsim.hospital.flow.seen import MANAGER, action_names, agents_of, seen_of
@@ -50,13 +51,14 @@ def hospital_flow_task(**options: Any) -> "HospitalFlowTask":
     agents = agents_of(hospital)
     if not agents:
         raise ValueError(f"nobody decides anything in {hospital.name!r}: no unit has discipline='agent', and manager_every_h is 0")
-    seen = seen_of(hospital)
+    plan = plan_of(hospital)
+    seen = seen_of(hospital, plan)
     return HospitalFlowTask(
         id="medsim/HospitalFlow-v0",
         config=config,
         hospital=hospital,
         roles={agent: agent for agent in agents},
-        actions={agent: action_names(hospital, agent) for agent in agents},
+        actions={agent: action_names(hospital, agent, plan) for agent in agents},
         seen=dict.fromkeys(agents, seen),
         state_names=state_names(hospital),
         term_names=TERMS,

@@ -35,7 +35,7 @@ class Hospitals:
         self.config, self.n, self.horizon_h, self.warm_up_h = config, n, float(horizon_h), float(warm_up_h)
         self.plan = plan_of(config)
         self.agents = agents_of(config)
-        seen = seen_of(config)
+        seen = seen_of(config, self.plan)
         self.low, self.high = np.array([one.low for one in seen]), np.array([one.high for one in seen])
         self.row = np.zeros(len(seen))
         self.keys = np.zeros((n, 4), dtype=np.int64)
@@ -46,7 +46,7 @@ class Hospitals:
         people = 64 + int(self.plan.beds[self.plan.beds < 10_000].sum()) // 2 * 3
         people = max(people, int(self.plan.started.sum()) + 64)
         self.c: Crowd = new_crowd(self.plan, n, people, 2 * people + 32)
-        self.actions = [len(action_names(config, agent)) for agent in self.agents]
+        self.actions = [len(action_names(config, agent, self.plan)) for agent in self.agents]
         most = max([1, *self.actions])
         self.masks = np.zeros((n, most), dtype=np.int8)
         self.agent = np.full(n, NOBODY, dtype=np.int64)

@@ -137,8 +137,8 @@ class FlowModel(AskingModel):
         self.config, self.key, self.horizon_h, self.warm_up_h = config, key, horizon_h, warm_up_h
         self.owners = owners or {}
         self.agents = agents_of(config)
-        self.seen = np.zeros(len(seen_of(config)))
         self.plan = plan_of(config)
+        self.seen = np.zeros(len(seen_of(config, self.plan)))
         self.names = [unit.name for unit in config.units]
         self.outside = len(self.names)
         self.open_desk(horizon_h)

@@ -28,7 +28,7 @@ class Plan(NamedTuple):
         nursed: (N,) the units that have nurses, to which float nurses can be sent.
         stream_unit: (S,); rates: (S, 168); top_rate: (S,); acuity: (S, 5).
         triage: (G, 2) probabilities of under- and over-triage; groups: (G,) shares.
-        targets_h, weights: (5,); prices: (4,) of boarding, leaving, early step-down, overtime; harm: (7,).
+        targets_h, weights: (5,); prices: (4,) of waiting for a bed, leaving, early step-down, overtime; harm: (7,).
         seen_in, ward, icu: the numbers of these units, -1 for none; flexible: (2,) likewise, those that share the flexible beds.
     """
 

@@ -128,6 +128,6 @@ def flow_board(config: HospitalConfig, plan: Plan, s: Situation, people: People,
         note = ", ".join(part for part in (nurses, clinicians) if part)
         places.append(Place(unit.name, beds, queue, int(s.opened[number]), note))
     arranged = int(s.manager[ARRANGEMENT])
-    arrangement = (action_names(config, MANAGER)[arranged],) if config.manager_every_h and arranged else ()
+    arrangement = (action_names(config, MANAGER, plan)[arranged],) if config.manager_every_h and arranged else ()
     question = (f"asked now: {asked}",) if asked else ()
     return Board(now_h, tuple(places), (*arrangement, *question))

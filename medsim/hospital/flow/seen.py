@@ -1,7 +1,7 @@
 """The names of what is seen and done in a hospital, in the order in which ``situation.observe`` and the actions have them."""
 
 from medsim.hospital.flow.config import HospitalConfig
-from medsim.hospital.flow.plan import MANY, plan_of, sources_of
+from medsim.hospital.flow.plan import MANY, Plan, plan_of, sources_of
 from medsim.hospital.flow.situation import AGENT, BED_SHARES
 from medsim.hospital.task import Seen
 
@@ -24,9 +24,9 @@ def source_names(config: HospitalConfig, unit: int) -> list[str]:
     return [names[source] for source in sources_of(config)[unit] if source >= 0]
 
 
-def seen_of(config: HospitalConfig) -> tuple[Seen, ...]:
-    """Return what every agent sees: the bed board of all units, and which agent it is."""
-    plan = plan_of(config)
+def seen_of(config: HospitalConfig, plan: Plan | None = None) -> tuple[Seen, ...]:
+    """Return what every agent sees: the bed board of all units, and which agent it is; plan: the configuration's, if it is at hand."""
+    plan = plan_of(config) if plan is None else plan
     rows = [Seen(name="hour_of_day_h", high=24.0), Seen(name="day_of_week (0 Monday)", high=6.0)]
     for number, unit in enumerate(config.units):
         most = float(unit.beds + (config.flexible_beds if number in plan.flexible else 0))
@@ -58,9 +58,9 @@ def queue_seen(name: str, *, urgent: bool) -> list[Seen]:
     return [Seen(name=f"{name} waiting", high=MOST_WAITING), *middle, Seen(name=f"{name} longest_wait_h", high=LONGEST_H)]
 
 
-def action_names(config: HospitalConfig, agent: str) -> tuple[str, ...]:
-    """Return the names of an agent's actions; number 0 is "nothing"."""
-    plan = plan_of(config)
+def action_names(config: HospitalConfig, agent: str, plan: Plan | None = None) -> tuple[str, ...]:
+    """Return the names of an agent's actions; number 0 is "nothing"; plan: the configuration's, if it is at hand."""
+    plan = plan_of(config) if plan is None else plan
     if agent == MANAGER:
         shares = ["none", "half", "all"]
         to = config.flexible_between[1] if config.flexible_between else "nowhere"
