@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ MORE_SETTINGS: dict[str, list[Options]] = {  # other ways to run an environment 
         {"antibiotics": "agent", "reward": "shaped", "step_hours": 2},
         {"antibiotics": "agent", "action": "continuous", "deaths": "expected", "step_hours": 4},
         {"cohort": "shifted", "antibiotic_delay_h": 6.0},
+        {"observation": "multimodal", "xray": "agent", "antibiotics": "agent", "scanner": "b", "step_hours": 2},
+        {"observation": "multimodal", "xray": "agent", "action": "continuous", "xray_hours": 12, "step_hours": 4},
     ],
     "medsim/SepsisSCM-v0": [
         {"version": "icml2019", "cohort": "shifted"},
@@ -137,7 +140,9 @@ def part_names(task: Any) -> list[str]:
     rows = range(1 - chart.hours, 1)
     grid = [f"{row} h {name}" for row in rows for name in columns]
     given = [f"{row} h {column.name}" for row in rows for column in chart.treatments]
-    return [*who, *(f"{static.name} known (empty)" for static in chart.statics), *grid * 3, "time_h", *given]
+    camera = getattr(task, "camera", None)  # a picture's corners may stay dark
+    pictures = [] if camera is None else [*["pixel (empty)"] * math.prod(camera.shape), "image_age_h"]
+    return [*who, *(f"{static.name} known (empty)" for static in chart.statics), *grid * 3, *pictures, "time_h", *given]
 
 
 class Course:

@@ -262,6 +262,12 @@ class Batch(Episodes):
         tiles = self.block.reshape(self.block.shape[0], -1, k.WIDTH)[:, first : first + count]
         return np.ascontiguousarray(tiles.transpose(1, 0, 2).reshape(count, -1)[:, : self.n])
 
+    def fields(self, record: str, name: str, who: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        """Return one field of a record of the patients ``who``, as ``who``: quicker than the whole record for a few of them."""
+        place = block_offset(self.model, record) + field_names(getattr(self.model, record)).index(name)
+        tile, lane = np.divmod(who, k.WIDTH)
+        return np.asarray(self.block[tile, place * k.WIDTH + lane])
+
     def snapshot(self) -> dict[str, npt.NDArray[Any]]:
         """Return a copy of everything that the course from here on depends on."""
         names = ("block", "ids", "settings", "table", "obs", "out", "ends")

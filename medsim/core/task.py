@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from medsim.core.batch import Batch, PatientBatch
 from medsim.core.charts import Chart, ChartedBatch
+from medsim.core.images import Camera, ImagedBatch
 from medsim.core.model import Model, View, field_names, flattened
 
 __all__ = ["Panel", "Provenance", "Task"]
@@ -59,6 +60,7 @@ class Task:
     step_h: float
     expose_state: bool = False
     chart: Chart | None = None  # if the view is a chart's: what is seen is then a window of it
+    camera: Camera | None = None  # beside a chart: what takes pictures of the patient
     patient_limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # of a described patient's parameters
     reset_options: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)  # name -> (settings, value) -> settings
     metrics: Callable[..., dict[str, npt.NDArray[np.float64]]] = lambda measures, steps_lived, task: {}
@@ -74,6 +76,8 @@ class Task:
 
     def make_batch(self, n: int, *, mode: int, threads: int = 1) -> PatientBatch:
         """Return a batch of n patients; ``mode`` is NEXT_STEP, SAME_STEP or DISABLED of ``core.kernels``."""
+        if self.chart is not None and self.camera is not None:
+            return ImagedBatch(self.model, self.view, n, self.settings, self.chart, self.step_h, self.camera, mode=mode, threads=threads)
         if self.chart is not None:
             return ChartedBatch(self.model, self.view, n, self.settings, self.chart, self.step_h, mode=mode, threads=threads)
         return Batch(self.model, self.view, n, self.settings, mode=mode, threads=threads)
@@ -81,7 +85,7 @@ class Task:
     def observation_space(self) -> spaces.Box | spaces.Dict:
         """Return the space of one observation."""
         if self.chart is not None:
-            return self.chart.observation_space()
+            return self.chart.observation_space() if self.camera is None else self.camera.observation_space(self.chart)
         return spaces.Box(np.array(self.view.low, dtype=np.float32), np.array(self.view.high, dtype=np.float32), dtype=np.float32)
 
     def settings_for(self, options: Mapping[str, Any]) -> npt.NDArray[np.float64]:

@@ -27,7 +27,7 @@ def control(x: State, m: Memory, p: Params, a: Action, s: Settings, key: Key) ->
     fluid, dose, gives = a.first, a.second, a.antibiotics
     if s.continuous == 0.0:
         index = int(a.first)
-        gives = float(index // (LEVELS * LEVELS))
+        gives = float(index // (LEVELS * LEVELS) % 2)
         fluid = FLUID_LEVELS_ML_PER_H[index // LEVELS % LEVELS]
         dose = NOREPINEPHRINE_LEVELS_MCG_PER_KG_PER_MIN[index % LEVELS]
     starts = m.orders.antibiotics_from_h
@@ -63,6 +63,7 @@ MEDIAN = {
     "phagocyte_decay_per_h": MUN, "activation_by_damage": KND, "damage_threshold": XDN, "first_excess_ml_per_kg": 0.0,
     "leak": 1.0, "vasoplegia": 1.0, "frailty": 1.0, "kidney": 1.0, "liver": 1.0, "marrow": 1.0, "brain": 1.0,
     "creatinine_baseline_mg_per_dl": 0.9, "heart_rate_baseline_per_min": 72.0,
+    "lung_leak": 1.0, "oxygenation": 1.0,
 }  # what is zero or missing here follows from the constants; chosen: people to look at, not a sample  # fmt: skip
 NAMED = {
     "median": {},

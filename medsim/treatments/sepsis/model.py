@@ -83,6 +83,8 @@ class Params(NamedTuple):
     brain: float
     creatinine_baseline_mg_per_dl: float
     heart_rate_baseline_per_min: float
+    lung_leak: float  # multiplies what fluid and inflammation do to the lungs
+    oxygenation: float  # multiplies PaO2 / FiO2: what airways and collapsed lung leave of it
 
 
 class Drive(NamedTuple):
@@ -209,15 +211,17 @@ class Settings(NamedTuple):
     cohort: float  # number of the cohort: keys its stream
     shift: float  # 1: the shifted population
     charting_gaps: float  # 1: hours are left out of the chart as in real ones
+    lungs_varied: float  # 1: lungs leak and oxygenate differently from patient to patient
     constants: Constants
 
 
 class Action(NamedTuple):
-    """A grid index (and unused), or mL/h and mcg/kg/min; then whether to give antibiotics."""
+    """A grid index (and unused), or mL/h and mcg/kg/min; then whether to give antibiotics, and to order a chest X-ray."""
 
     first: float
     second: float
     antibiotics: float
+    xray: float  # read by the camera alone
 
 
 def advance(x: State, u: Drive, p: Params, s: Settings, h: float) -> State:
@@ -254,7 +258,7 @@ def advance(x: State, u: Drive, p: Params, s: Settings, h: float) -> State:
 
     make, clear = lactate_rates(perfused.lack, damage, c)
     build, filtered = creatinine_rates(p.creatinine_baseline_mg_per_dl, perfused.pressure, organ)
-    water = lung_water_target(excess - plasma, inflamed, p.weight_kg, c)
+    water = lung_water_target(excess - plasma, inflamed, p.weight_kg, p.lung_leak, c)
     return State(
         x.time_h + h,
         y.pathogen,

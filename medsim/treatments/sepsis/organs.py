@@ -11,10 +11,10 @@ CREATININE_PER_H = 0.133  # clearance over volume; reproduces the rises of Waika
 LACTATE_REST_MMOL_PER_L = 1.0  # normal arterial lactate
 
 
-def lung_water_target(interstitial_ml: float, inflamed: float, weight_kg: float, c: Constants) -> float:
-    """Return the lung water that the lungs go to, mL/kg: interstitial fluid, more of it through inflamed capillaries."""
+def lung_water_target(interstitial_ml: float, inflamed: float, weight_kg: float, leak: float, c: Constants) -> float:
+    """Return the lung water that the lungs go to, mL/kg: interstitial fluid, more of it through inflamed and through leaky capillaries."""
     share = c.lung_water_per_interstitial * fmax(interstitial_ml, 0.0) / weight_kg
-    return NORMAL_LUNG_WATER_ML_PER_KG + share * (1.0 + inflamed) + c.lung_water_by_inflammation * inflamed
+    return NORMAL_LUNG_WATER_ML_PER_KG + leak * (share * (1.0 + inflamed)) + leak * (c.lung_water_by_inflammation * inflamed)
 
 
 def consolidation_target(pneumonia: float, inflamed: float) -> float:
@@ -38,9 +38,10 @@ def creatinine_rates(baseline_mg_per_dl: float, perfused: float, organ: float) -
     return CREATININE_PER_H * baseline_mg_per_dl, CREATININE_PER_H * perfused * organ
 
 
-def pf_ratio_mmhg(lung_water_ml_per_kg: float, consolidation: float) -> float:
+def pf_ratio_mmhg(lung_water_ml_per_kg: float, consolidation: float, oxygenation: float) -> float:
     """Return PaO2 / FiO2. Chosen: 460 in health, a fall to 1 / e for 9 mL/kg of lung water, and shunt through consolidated lung."""
-    return 460.0 * exp(-fmax(lung_water_ml_per_kg - NORMAL_LUNG_WATER_ML_PER_KG, 0.0) / 9.0) * (1.0 - 0.6 * consolidation)
+    wet = 460.0 * exp(-fmax(lung_water_ml_per_kg - NORMAL_LUNG_WATER_ML_PER_KG, 0.0) / 9.0)
+    return wet * (1.0 - 0.6 * consolidation) * oxygenation
 
 
 def hazard_per_h(damage: float, frailty: float, map_mmhg: float, lung_water_ml_per_kg: float, c: Constants) -> float:

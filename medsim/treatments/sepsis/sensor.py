@@ -60,7 +60,7 @@ def bedside(x: State, p: Params, s: Settings) -> Bedside:
     output = CARDIAC_INDEX_L_PER_MIN_PER_M2 * surface_m2 * flow.output
     stroke = flow.output * p.heart_rate_baseline_per_min / heart_rate
     pulse = fmin(fmax(45.0 * stroke, 12.0), 90.0)
-    pf = pf_ratio_mmhg(x.lung_water_ml_per_kg, x.consolidation)
+    pf = pf_ratio_mmhg(x.lung_water_ml_per_kg, x.consolidation, p.oxygenation)
     fio2 = fmin(fmax(PAO2_WANTED_MMHG / pf, 0.21), 1.0)
     rate = fmin(16.0 + 7.0 * inflamed + 0.7 * fmax(x.lactate_mmol_per_l - 1.0, 0.0), 40.0)
     bilirubin, platelets = 0.6 * exp(fmin(0.16 * x.damage * p.liver, 4.0)), 230.0 * exp(-0.11 * x.damage * p.marrow)

@@ -1,0 +1,56 @@
+"""The chest X-ray of a patient in septic shock: portable, so antero-posterior, every few hours or when it is ordered.
+
+It shows what no column of the chart holds: lung water, consolidation, pleural fluid. How a picture is made of them: ``medsim.imaging``.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medsim.core.images import Camera
+
+__all__ = ["IMAGE_PIXELS", "chest_camera"]
+
+IMAGE_PIXELS = 64  # chosen: a hundred times smaller than a film, and still enough to read lung water from (docs/perception.md)
+ORDERED = 0.5  # of a continuous action's last number: an X-ray is ordered from here on
+
+
+def take_xray(seen: Mapping[str, npt.NDArray[Any]], keys: npt.NDArray[np.int64], *, scanner: str) -> npt.NDArray[np.uint8]:
+    """Return the X-rays of some patients, (m, 1, 64, 64)."""
+    from medsim.imaging import ChestFindings, render_chest
+
+    findings = ChestFindings(
+        lung_water_ml_per_kg=seen["lung_water_ml_per_kg"], consolidation=seen["consolidation"], effusion_ml=seen["effusion_ml"]
+    )
+    return render_chest(keys, findings, scanner=scanner, view="ap", size=IMAGE_PIXELS, masks=False).image
+
+
+def ordered_by_dose(actions: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return who gets an X-ray by a continuous action."""
+    return np.asarray(actions[:, -1] >= ORDERED)
+
+
+def ordered_by_number(actions: npt.NDArray[np.float64], *, first: int) -> npt.NDArray[np.bool_]:
+    """Return who gets an X-ray by a discrete action: those from ``first`` on."""
+    return np.asarray(actions[:, 0] >= first)
+
+
+def chest_camera(*, every_h: float | None, scanner: str, discrete_actions: int | None) -> Camera:
+    """Return the camera.
+
+    Args:
+        every_h: hours between pictures, or None: the agent orders them.
+        scanner: of ``medsim.imaging.SCANNERS``.
+        discrete_actions: if the agent orders them and its actions are numbers: from which number on a picture is ordered.
+    """
+    ordered = ordered_by_dose if discrete_actions is None else partial(ordered_by_number, first=discrete_actions)
+    return Camera(
+        shape=(1, IMAGE_PIXELS, IMAGE_PIXELS),
+        sees=("lung_water_ml_per_kg", "consolidation", "effusion_ml"),
+        take=partial(take_xray, scanner=scanner),
+        every_h=every_h,
+        ordered=ordered if every_h is None else None,
+    )
