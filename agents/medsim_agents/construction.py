@@ -55,12 +55,12 @@ def normalised(env: Any, hyperparameters: Mapping[str, Any]) -> Any:
     )
 
 
-def build_model(name: str, env: Any, seed: int, hyperparameters: Mapping[str, Any]) -> Any:
-    """Return an untrained model of an algorithm on the CPU."""
+def build_model(name: str, env: Any, seed: int, hyperparameters: Mapping[str, Any], **policy: Any) -> Any:
+    """Return an untrained model of an algorithm on the CPU; ``policy``: more arguments of its policy, such as a features extractor."""
     one = algorithm(name)
-    return one.load()(
-        one.policy_for(env.observation_space), env, seed=seed, device="cpu", **model_arguments(one, hyperparameters, env.action_space)
-    )
+    arguments = model_arguments(one, hyperparameters, env.action_space)
+    arguments["policy_kwargs"] |= policy
+    return one.load()(one.policy_for(env.observation_space), env, seed=seed, device="cpu", **arguments)
 
 
 def load_model(name: str, file: Path | io.BytesIO, env: Any = None) -> Any:

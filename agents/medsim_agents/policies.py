@@ -51,6 +51,10 @@ class ModelPolicy:
         here, there = env.single_observation_space, self.model.observation_space
         if type(here) is not type(there) or here.shape != there.shape:
             raise ValueError(f"{self.name} was trained on other observations ({there}) than {env.task.id} gives here ({here})")
+        self.refuse_other_actions(env)
+
+    def refuse_other_actions(self, env: PatientVectorEnv) -> None:
+        """Raise ValueError if actions are not those that the model was trained with."""
         acts, learnt = env.single_action_space, self.model.action_space
         if type(acts) is not type(learnt) or acts.shape != learnt.shape or getattr(acts, "n", 0) != getattr(learnt, "n", 0):
             raise ValueError(f"{self.name} was trained for other actions ({learnt}) than {env.task.id} takes here ({acts})")

@@ -15,6 +15,7 @@ from medsim.core.images import Camera
 __all__ = ["IMAGE_PIXELS", "chest_camera"]
 
 IMAGE_PIXELS = 64  # chosen: a hundred times smaller than a film, and still enough to read lung water from (docs/perception.md)
+WHITE_LUNG_ML_PER_KG, MOST_EFFUSION_ML = 60.0, 5000.0  # as far as the renderer goes: a lung is white long before
 ORDERED = 0.5  # of a continuous action's last number: an X-ray is ordered from here on
 
 
@@ -23,7 +24,9 @@ def take_xray(seen: Mapping[str, npt.NDArray[Any]], keys: npt.NDArray[np.int64],
     from medsim.imaging import ChestFindings, render_chest
 
     findings = ChestFindings(
-        lung_water_ml_per_kg=seen["lung_water_ml_per_kg"], consolidation=seen["consolidation"], effusion_ml=seen["effusion_ml"]
+        lung_water_ml_per_kg=np.minimum(seen["lung_water_ml_per_kg"], WHITE_LUNG_ML_PER_KG),
+        consolidation=seen["consolidation"],
+        effusion_ml=np.minimum(seen["effusion_ml"], MOST_EFFUSION_ML),
     )
     return render_chest(keys, findings, scanner=scanner, view="ap", size=IMAGE_PIXELS, masks=False).image
 
