@@ -15,19 +15,16 @@ from medsim.core.images import Camera
 __all__ = ["IMAGE_PIXELS", "chest_camera"]
 
 IMAGE_PIXELS = 64  # chosen: a hundred times smaller than a film, and still enough to read lung water from (docs/perception.md)
-WHITE_LUNG_ML_PER_KG, MOST_EFFUSION_ML = 60.0, 5000.0  # as far as the renderer goes: a lung is white long before
 ORDERED = 0.5  # of a continuous action's last number: an X-ray is ordered from here on
 
 
 def take_xray(seen: Mapping[str, npt.NDArray[Any]], keys: npt.NDArray[np.int64], *, scanner: str) -> npt.NDArray[np.uint8]:
     """Return the X-rays of some patients, (m, 1, 64, 64)."""
     from medsim.imaging import ChestFindings, render_chest
+    from medsim.imaging.findings import LIMITS
 
-    findings = ChestFindings(
-        lung_water_ml_per_kg=np.minimum(seen["lung_water_ml_per_kg"], WHITE_LUNG_ML_PER_KG),
-        consolidation=seen["consolidation"],
-        effusion_ml=np.minimum(seen["effusion_ml"], MOST_EFFUSION_ML),
-    )
+    drawn = {name: np.clip(values, *LIMITS[name]) for name, values in seen.items()}  # a lung is white long before the renderer's limit
+    findings = ChestFindings(**drawn)
     return render_chest(keys, findings, scanner=scanner, view="ap", size=IMAGE_PIXELS, masks=False).image
 
 
