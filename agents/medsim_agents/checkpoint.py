@@ -39,7 +39,7 @@ def write_checkpoint(path: Path, model: Any, course: Course) -> None:
         "memory": getattr(model, "_last_lstm_states", None),
         "replay": _filled(model.replay_buffer) if getattr(model, "replay_buffer", None) is not None else None,
         "normaliser": normaliser_state(normaliser) if normaliser is not None else None,
-        "environment": model.get_env().unwrapped.snapshot(),
+        "environment": model.get_env().snapshot(),
         "random": _random_states(model),
     }
     write_state(path, state)
@@ -74,7 +74,7 @@ def restore_model(content: dict[str, Any], algorithm_name: str, env: Any) -> Any
         _refill(model.replay_buffer, content["replay"])
     if content["normaliser"] is not None:
         restore_normaliser(model.get_vec_normalize_env(), content["normaliser"])
-    env.unwrapped.restore(content["environment"])
+    env.restore(content["environment"])
     _restore_random_states(model, content["random"])
     return model
 

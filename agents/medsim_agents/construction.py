@@ -15,6 +15,7 @@ from medsim_agents.vec_env import make_vec_env
 
 __all__ = ["build_environment", "build_model", "load_model", "model_arguments", "normalised"]
 
+FROZEN, FINE_TUNED = "frozen", "fine-tuned"  # how observations are perceived
 OF_THE_POLICY = ("net_arch", "activation", "log_std_init", "lstm_hidden_size", "n_quantiles")
 TRANSLATED = ("learning_rate", "learning_rate_final", "action_noise_sd", *OF_THE_POLICY)
 
@@ -28,9 +29,12 @@ def build_environment(name: str, env_id: str, seed: int, options: Mapping[str, A
         task = make_task(env_id, **told)
         return normalised(DecisionVecEnv(task, hyperparameters["n_envs"], seed=seed, first_slot=TRAINING_SLOT), hyperparameters)
     # on-policy algorithms explore with a spread of one in the action's own units; the others scale actions themselves
-    return normalised(
-        make_vec_env(env_id, hyperparameters["n_envs"], seed=seed, unit_actions=algorithm(name).on_policy, **told), hyperparameters
-    )
+    env: Any = make_vec_env(env_id, hyperparameters["n_envs"], seed=seed, unit_actions=algorithm(name).on_policy, **told)
+    if hyperparameters.get("perception") == FROZEN:
+        from medsim_agents.perception import PerceptionVecWrapper, state_for
+
+        env = PerceptionVecWrapper(env, state_for(env.observation_space))
+    return normalised(env, hyperparameters)
 
 
 def normalised(env: Any, hyperparameters: Mapping[str, Any]) -> Any:
@@ -39,6 +43,7 @@ def normalised(env: Any, hyperparameters: Mapping[str, Any]) -> Any:
 
     of_observations, of_rewards = hyperparameters.get("normalise_observations", True), hyperparameters.get("normalise_rewards", True)
     of_observations = of_observations and not isinstance(env.observation_space, spaces.Discrete)  # a code is no quantity
+    of_observations = of_observations and hyperparameters.get("perception") != FINE_TUNED  # encoders read plain units
     if not of_observations and not of_rewards:
         return env
     kind: Any = VecNormalize
@@ -59,6 +64,11 @@ def build_model(name: str, env: Any, seed: int, hyperparameters: Mapping[str, An
     """Return an untrained model of an algorithm on the CPU; ``policy``: more arguments of its policy, such as a features extractor."""
     one = algorithm(name)
     arguments = model_arguments(one, hyperparameters, env.action_space)
+    if hyperparameters.get("perception") == FINE_TUNED:
+        from medsim_agents.perception import ClinicalExtractor, state_for
+
+        told = {"state": state_for(env.observation_space)}
+        policy = {"features_extractor_class": ClinicalExtractor, "features_extractor_kwargs": told, **policy}
     arguments["policy_kwargs"] |= policy
     return one.load()(one.policy_for(env.observation_space), env, seed=seed, device="cpu", **arguments)
 

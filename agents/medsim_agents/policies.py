@@ -13,6 +13,7 @@ from medsim.hospital.policy import HospitalPolicy
 from medsim.policies.policy import Policy
 from medsim.registry import is_hospital, make_task
 from medsim_agents.algorithms import algorithm
+from medsim_agents.construction import FROZEN, load_model
 from medsim_agents.normalisation import read_scale, scale_of
 from medsim_agents.option_files import refuse_if_changed
 from medsim_agents.run_folder import COMPLETE, MODEL, NORMALISATION, RUN, part_of, read_run
@@ -78,8 +79,19 @@ def policy_in_training(training: Any, model: Any) -> Any:
     """Return the policy that a model in training has now: a ``ModelPolicy``, or a hospital's ``HospitalModelPolicy``."""
     scale = scale_in_training(model)
     if not is_hospital(training.env):
-        return ModelPolicy(training.algorithm, model, scale, training.options)
+        return treatment_policy(training.algorithm, training.env, model, scale, training.options, training.hyperparameters)
     return hospital_policy(training.algorithm, training.env, training.options, {None: (model, scale)})
+
+
+def treatment_policy(
+    name: str, env_id: str, model: Any, scale: Any, options: Mapping[str, Any], hyperparameters: Mapping[str, Any]
+) -> ModelPolicy:
+    """Return a treatment's ``ModelPolicy``: one that sees through encoders, if the model was trained so."""
+    if hyperparameters.get("perception") != FROZEN:
+        return ModelPolicy(name, model, scale, options)
+    from medsim_agents.perception import PerceivedPolicy, state_for
+
+    return PerceivedPolicy(name, model, scale, options, state_for(make_task(env_id, **options).observation_space()))
 
 
 def hospital_policy(name: str, env_id: str, options: Mapping[str, Any], models: Mapping[str | None, tuple[Any, Any]]) -> Any:
@@ -101,8 +113,6 @@ def load_policy(folder: str | Path) -> Any:
     Raises:
         ValueError: the folder is no run folder, its training has not finished, or a file that its options name is gone or has changed.
     """
-    from medsim_agents.construction import load_model
-
     folder = Path(folder)
     if not (folder / RUN).is_file():
         raise ValueError(f"{folder} is not a training's run folder: it has no {RUN}")
@@ -119,7 +129,7 @@ def load_policy(folder: str | Path) -> Any:
         return load_model(name, folder / part_of(MODEL, role)), read_scale(normalisation) if normalisation.is_file() else None
 
     if not is_hospital(env_id):
-        return ModelPolicy(name, *saved(None), options)
+        return treatment_policy(name, env_id, *saved(None), options, training["hyperparameters"])
     by_role = training["hyperparameters"].get("sharing") == "role"
     roles: list[str | None] = list(make_task(env_id, **options).actions) if by_role else [None]
     return hospital_policy(name, env_id, options, {role: saved(role) for role in roles})

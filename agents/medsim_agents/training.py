@@ -60,6 +60,10 @@ def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: M
     suited = suited_options(algorithm_name, env_id, given, settings.get("sharing", "shared"))
     if suited.get("cohort") == "test":
         raise ValueError("option cohort must not be 'test' in training: those patients are kept for evaluation")
+    if "perception" in settings:
+        from medsim_agents.perception import refuse_unless_perceivable
+
+        refuse_unless_perceivable(settings["perception"], env_id, suited)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, not {seed!r}")
     for name in ("steps", "n_envs", "rounds"):

@@ -22,6 +22,7 @@ TRAINING: dict[str, Kind] = {
     "clip_reward": (int, float),
     "action": str,
     "env_options": dict,
+    "perception": str,
     "sharing": str,
     "rounds": int,
     "of_role": dict,
@@ -29,12 +30,13 @@ TRAINING: dict[str, Kind] = {
 }
 """Environment steps of the whole training; patients side by side; running normalisation of observations and of rewards (by the sd of
 the discounted return); where normalised rewards are cut; the environment's kind of action that the settings are tuned for, unless
-another is asked for; options of the environment while training (a shaped reward, say), over those that it is judged under. Of hospitals:
-whether all roles share a policy or each learns its own, and in how many rounds; role -> settings of that role's learner, over the
-others, and the discount of an hour, in place of gamma, which is that of a decision (both: ``sharing="role"``)."""
+another is asked for; options of the environment while training (a shaped reward, say), over those that it is judged under; of
+observations with charts and images, whether they are perceived through encoders, "frozen" or "fine-tuned". Of hospitals: whether all
+roles share a policy or each learns its own, and in how many rounds; role -> settings of that role's learner, over the others, and the
+discount of an hour, in place of gamma, which is that of a decision (both: ``sharing="role"``)."""
 
 BY_ROLE = "by_role"  # a table of an algorithm's: what holds in place of its settings where each role learns its own policy
-OF_THE_WHOLE = ("steps", "rounds", "sharing", "of_role", "action", "env_options")  # no role has its own
+OF_THE_WHOLE = ("steps", "rounds", "sharing", "of_role", "action", "env_options", "perception")  # no role has its own
 
 UNTUNED = "hospital.toml"  # settings of hospitals that have no file of their own
 

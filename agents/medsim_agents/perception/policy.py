@@ -1,5 +1,6 @@
 """A trained agent that sees through encoders, as a policy that ``medsim.evaluation`` can judge beside any other."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ __all__ = ["PerceivedPolicy"]
 class PerceivedPolicy(ModelPolicy):
     """A Stable-Baselines3 model that was trained in a ``PerceptionVecWrapper``; ``state`` is what that perceived."""
 
-    def __init__(self, name: str, model: Any, scale: Any, options: dict[str, Any], state: PerceivedState) -> None:
+    def __init__(self, name: str, model: Any, scale: Any, options: Mapping[str, Any], state: PerceivedState) -> None:
         super().__init__(name, model, scale, options)
         self.state = state
         self._last: npt.NDArray[np.float32] | None = None

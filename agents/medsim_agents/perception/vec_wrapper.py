@@ -60,3 +60,13 @@ class PerceptionVecWrapper(VecEnvWrapper):
         for i, row in zip(ended.tolist(), rows, strict=True):
             changed[i] = {**infos[i], "terminal_observation": row}
         return changed
+
+    def snapshot(self) -> dict[str, Array]:
+        """Return a copy of everything that the episodes' course depends on, and of what was perceived last, for ``restore``."""
+        assert self._last is not None
+        return {**self.venv.snapshot(), "perceived": self._last.copy()}  # type: ignore[attr-defined]
+
+    def restore(self, snapshot: dict[str, Array]) -> None:
+        """Return to a snapshot."""
+        self.venv.restore(snapshot)  # type: ignore[attr-defined]
+        self._last = snapshot["perceived"].copy()
