@@ -50,7 +50,7 @@ class Camera:
 
     def observation_space(self, chart: Chart) -> spaces.Dict:
         """Return the space of one observation: the chart's, and the picture's."""
-        pictures = {
+        pictures: dict[str, spaces.Space[Any]] = {
             "image": spaces.Box(0, 255, self.shape, np.uint8),
             "image_age_h": spaces.Box(0.0, NEVER_H, (1,), np.float32),
         }

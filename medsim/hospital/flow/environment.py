@@ -6,6 +6,7 @@ from typing import Any
 
 from medsim.core.options import choice, parse_options, switch, within
 from medsim.core.streams import Key
+from medsim.hospital.arrival_chart import Triage
 from medsim.hospital.batch import DecisionBatch, ShellBatch
 from medsim.hospital.flow.compiled import CompiledFlow, FlowBatch
 from medsim.hospital.flow.config import HospitalConfig
@@ -34,6 +35,13 @@ class HospitalFlowConfig:
     days: float = within(7.0, 0.01, 3660.0, doc="how long an episode is watched, from Monday, midnight")
     load: float = within(1.0, 0.0, 100.0, doc="arrivals times this, beds and staff left as they are")
     engine: str = choice("compiled", "simpy", doc="the compiled core, or the SimPy model; the same episodes")
+    triage: Triage | None = dataclasses.field(
+        default=None,
+        metadata={
+            "kind": "function",
+            "doc": "who triages by the chart at the door (medsim.hospital.arrival_chart); then SimPy is used. None: nurses",
+        },
+    )
     log_events: bool = switch(False, doc="keep an event log; then the SimPy model is used, whatever the engine")
     mask_in_observation: bool = switch(False, doc="observations are a Dict of observation and action_mask")
     local_rewards: bool = switch(False, doc="each agent gets its own part of the reward in place of the team's")
@@ -47,6 +55,8 @@ def hospital_flow_task(**options: Any) -> "HospitalFlowTask":
         ValueError: an option is unknown or its value is not allowed, or the hospital lacks a unit whose beds an agent gives.
     """
     config = parse_options(HospitalFlowConfig, options)
+    if config.triage is not None and not callable(config.triage):
+        raise ValueError(f"option triage must be None or a function of an arrival's chart, not {config.triage!r}")
     hospital = hospital_of(config)
     agents = agents_of(hospital)
     if not agents:
@@ -120,15 +130,15 @@ def named_hospital(name: Any) -> HospitalConfig:
 
 
 def engine_of(config: HospitalFlowConfig) -> str:
-    """Return which engine moves an episode: only the SimPy model keeps an event log."""
-    return "simpy" if config.log_events else config.engine
+    """Return which engine moves an episode: only the SimPy model keeps an event log, and shows charts at the door to whoever triages."""
+    return "simpy" if config.log_events or config.triage is not None else config.engine
 
 
 def model_of(config: HospitalFlowConfig, hospital: HospitalConfig, key: Key) -> DecisionModel:
     """Return the model of one episode."""
     horizon_h, owners = 24.0 * config.days, owners_of(hospital)
     if engine_of(config) == "simpy":
-        return FlowModel(hospital, key, horizon_h=horizon_h, log=config.log_events, owners=owners)
+        return FlowModel(hospital, key, horizon_h=horizon_h, log=config.log_events, owners=owners, triage=config.triage)
     return CompiledFlow(hospital, key, horizon_h=horizon_h, owners=owners)
 
 

@@ -15,11 +15,12 @@ import numpy as np
 import simpy
 
 from medsim.core.streams import Key
+from medsim.hospital.arrival_chart import Triage, arrival_chart
 from medsim.hospital.board import Board
 from medsim.hospital.decisions import NOTHING, AskingModel
 from medsim.hospital.draws import DECLINE, draw_uniform
 from medsim.hospital.event_log import EventLog
-from medsim.hospital.flow.config import HospitalConfig
+from medsim.hospital.flow.config import ACUITIES, HospitalConfig
 from medsim.hospital.flow.plan import plan_of
 from medsim.hospital.flow.report import People, flow_board, flow_metrics, hidden_state, ledger_of
 from medsim.hospital.flow.rules import (
@@ -121,7 +122,7 @@ class FlowModel(AskingModel):
     Args:
         config: the hospital; key: the episode's random key; horizon_h: how long it is watched.
         warm_up_h: when all that has been counted is forgotten. owners: agent -> the terms that are its own reward.
-        log: whether to keep an event log.
+        log: whether to keep an event log. triage: who reads the chart of those who arrive; None: nurses, who err at the hospital's rates.
     """
 
     def __init__(
@@ -133,7 +134,9 @@ class FlowModel(AskingModel):
         warm_up_h: float = 0.0,
         log: bool = True,
         owners: Mapping[str, tuple[str, ...]] | None = None,
+        triage: Triage | None = None,
     ) -> None:
+        self.triage = triage
         self.config, self.key, self.horizon_h, self.warm_up_h = config, key, horizon_h, warm_up_h
         self.owners = owners or {}
         self.agents = agents_of(config)
@@ -178,8 +181,17 @@ class FlowModel(AskingModel):
     def somebody(self, number: int, acuity: int) -> Patient:
         """Return a new patient."""
         group = group_of(self.key, number, self.plan.groups)
-        under, over = self.plan.triage[group]
-        return Patient(number, acuity, triage_of(self.key, number, acuity, under, over), group, self.env.now)
+        return Patient(number, acuity, self.category_of(number, acuity, group), group, self.env.now)
+
+    def category_of(self, number: int, acuity: int, group: int) -> int:
+        """Return a new patient's triage category, from 0: by the rates of the hospital's nurses, or by who reads the chart at the door."""
+        if self.triage is None:
+            under, over = self.plan.triage[group]
+            return triage_of(self.key, number, acuity, under, over)
+        category = self.triage(arrival_chart(self.key, number, acuity))
+        if category not in range(1, ACUITIES + 1):
+            raise ValueError(f"triage must return a category from 1 to {ACUITIES}, not {category!r}")
+        return int(category) - 1
 
     def journey(self, patient: Patient, unit: int) -> Process:
         """A patient's way through the hospital, from the door to home."""
