@@ -1,0 +1,1 @@
+"""Charts become state: tables with gaps, the networks that read them, and what they are trained to answer."""
