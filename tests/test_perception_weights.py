@@ -142,7 +142,7 @@ def test_the_same_weights_are_the_same_bytes() -> None:
 def test_a_single_seed_has_no_interval(tmp_path: Path) -> None:
     card = weights.save_weights(TOY, build(), {4: {"auroc": 0.7}}, seed=4, steps=1, folder=tmp_path)
     assert asdict(card)["metrics"]["auroc"] == {"mean": 0.7, "low": None, "high": None, "seeds": {"4": 0.7}}
-    assert "0.700 (one seed)" in markdown_of([card])
+    assert "auroc 0.700<br>(one seed, no interval)" in markdown_of([card])
 
 
 # refused

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from medsim.core.vector import PatientVectorEnv
-from medsim.policies.sepsis import Adaptive, Resuscitation
+from medsim.policies.sepsis import Adaptive, Resuscitation, titrated
 from medsim.registry import make_task
+from medsim.treatments.sepsis.titration import TITRATED_TO_MMHG
 
 ENV = "medsim/Sepsis-v0"
 N = 1000
@@ -85,6 +86,41 @@ def test_stopping_fluid_by_lung_water_saves_more_than_any_rule_of_oxygenation() 
         difference = better - worse
         assert difference.mean() > 4.0 * difference.std() / np.sqrt(N)
     assert (by_water - by_oxygen).mean() > 0.02  # a point of mortality
+
+
+def test_nurses_titrate_norepinephrine_as_the_protocol_does_and_the_agent_gives_fluid_alone() -> None:
+    """The same fluid, the same hourly titration: by the environment, and by the protocol's policy in the environment of doses."""
+    shared = {"deaths": "expected", "lungs": "typical"}
+    ours = PatientVectorEnv(make_task(ENV, norepinephrine="nurses", **shared), 50, autoreset_mode="disabled", threads=1)
+    theirs = PatientVectorEnv(make_task(ENV, action="continuous", **shared), 50, autoreset_mode="disabled", threads=1)
+    assert ours.single_action_space.n == 5
+    ours.reset(seed=2)
+    theirs.reset(seed=2)
+    dose = np.zeros(50)
+    for hour in range(72):
+        fluid = 250.0 if hour < 6 else 50.0
+        dose = np.minimum(titrated(dose, TITRATED_TO_MMHG - theirs.batch.fields("state", "map_mmhg", np.arange(50))), 2.0)
+        got = ours.step(np.full(50, 3 if hour < 6 else 1))[1]
+        np.testing.assert_array_equal(got, theirs.step(np.column_stack([np.full(50, fluid), dose]))[1])
+    assert dose.max() > 0.3
+
+
+def test_every_number_of_an_action_means_what_is_said_of_it() -> None:
+    """With everything in the agent's hands: fluid, then antibiotics, then the X-ray, each in its own place."""
+    task = make_task(ENV, observation="multimodal", xray="agent", antibiotics="agent", norepinephrine="nurses", deaths="expected")
+    env = PatientVectorEnv(task, 4, autoreset_mode="disabled", threads=1)
+    env.reset(seed=2)
+    env.step(np.array([4, 4 + 5, 4 + 10, 4 + 15]))
+    seen, _, _, _, _ = env.step(np.array([0, 0, 0, 0]))
+    np.testing.assert_array_equal(measure(env, "antibiotics") > 0, [False, True, False, True])
+    np.testing.assert_array_equal(seen["image_age_h"][:, 0], [100.0, 100.0, 1.0, 1.0])
+    assert (seen["treatment"][:, -2, 0] == 750.0).all()
+    doses = make_task(ENV, observation="multimodal", xray="agent", norepinephrine="nurses", action="continuous", deaths="expected")
+    assert doses.action_space.shape == (3,)
+    env = PatientVectorEnv(doses, 2, autoreset_mode="disabled", threads=1)
+    env.reset(seed=2)
+    seen = env.step(np.array([[100.0, 0.0, 1.0], [100.0, 1.0, 0.0]]))[0]
+    np.testing.assert_array_equal(seen["image_age_h"][:, 0], [0.0, 100.0])
 
 
 @pytest.mark.parametrize(("options", "message"), [

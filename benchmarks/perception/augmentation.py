@@ -1,11 +1,12 @@
 """Do made images help a classifier with a rare class? The remedies side by side, on real and on rendered chest X-rays.
 
-    python -m benchmarks.perception.augmentation                                     as in augmentation.md, about 40 minutes of one core
-    python -m benchmarks.perception.augmentation --device cuda --gan-steps 50000 --gans 10 --out FOLDER    what generators need to become good
+    python -m benchmarks.perception.augmentation                    as in augmentation.md, about 40 minutes of one core
+    python -m benchmarks.perception.augmentation --device cuda --gan-steps 50000 --gans 10 --out FOLDER
 
-`real`: PneumoniaMNIST with 388 of its 1,214 normal training images (the rest held back: the upper bound) and all 3,494 of pneumonia; validation and test
-images are untouched; normal is the rare class. `rendered`: 1,500 chests without and 100 with consolidation by medsim.imaging at 32 x 32, 700 more
-with consolidation held back. Generators learn from the skewed training images only. Every arm of a seed is the same net from the same weights.
+`real`: PneumoniaMNIST with 388 of its 1,214 normal training images (the rest held back: the upper bound) and all 3,494 of pneumonia;
+validation and test images are untouched; normal is the rare class. `rendered`: 1,500 chests without and 100 with consolidation by
+medsim.imaging at 32 x 32, 700 more with consolidation held back. Generators learn from the skewed training images only. Every arm of a
+seed is the same net from the same weights.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def rendered_study() -> Study:
     """Consolidation of 10 to 40 % of the lungs or none; lung water 4 to 8.7 mL/kg, hearts and effusions of every size."""
     (images, labels), (extra, _) = _chests(0, 1500, 100), _chests(1, 0, 700)
     task = RareClass(images=torch.from_numpy(images), labels=torch.from_numpy(labels), extra_real=torch.from_numpy(extra))
-    return Study(task=task, validation=_chests(2, 350, 150), test=_chests(3, 1000, 500), steps=500, stem_stride=2)
+    return Study(task=task, validation=_chests(2, 350, 150), test=_chests(3, 1000, 500), steps=400, stem_stride=2)
 
 
 def _chests(part: int, without: int, with_: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -85,7 +86,9 @@ def _chests(part: int, without: int, with_: int) -> tuple[NDArray[np.uint8], NDA
 STUDIES = {"real": real_study, "rendered": rendered_study}
 
 
-def trained_generator(study: Study, seed: int, arguments: argparse.Namespace, name: str) -> tuple[ConditionalGenerator, list[dict[str, float]]]:
+def trained_generator(
+    study: Study, seed: int, arguments: argparse.Namespace, name: str
+) -> tuple[ConditionalGenerator, list[dict[str, float]]]:
     """A generator of the study's training images, resumed from a checkpoint where there is one."""
     settings = GanSettings(steps=arguments.gan_steps, batch=arguments.gan_batch)
     learner = ConditionalLearner(study.task.images, study.task.labels, seed, choose_device(arguments.device), settings)
@@ -100,6 +103,7 @@ def trained_generator(study: Study, seed: int, arguments: argparse.Namespace, na
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 torch.save(learner.state_dict(), kept.with_suffix(".part"))
                 kept.with_suffix(".part").replace(kept)
+    assert isinstance(learner.model, ConditionalGenerator)
     return learner.model, learner.history
 
 
@@ -137,7 +141,13 @@ def one_seed(study: Study, seed: int, model: ConditionalGenerator, device: torch
     found: dict[str, Any] = {"seed": seed, "arms": {}, "said": {}, "gate": {}}
     for name, arm in ARMS.items():
         net = train_classifier(
-            study.task, arm, seed, made=made if arm.added == "made" else None, steps=study.steps, stem_stride=study.stem_stride, device=device
+            study.task,
+            arm,
+            seed,
+            made=made if arm.added == "made" else None,
+            steps=study.steps,
+            stem_stride=study.stem_stride,
+            device=device,
         )
         chance, on_validation = score(net, *study.validation)
         found["arms"][name] = {"validation": on_validation, "test": score(net, *study.test)[1]}
@@ -183,7 +193,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="+", choices=list(STUDIES), default=list(STUDIES))
     parser.add_argument("--seeds", type=int, default=10, help="classifiers of each arm")
     parser.add_argument("--gans", type=int, default=2, help="generators of each task; seeds take turns with them")
-    parser.add_argument("--gan-steps", type=int, default=2500)
+    parser.add_argument("--gan-steps", type=int, default=1500)
     parser.add_argument("--gan-batch", type=int, default=32)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")

@@ -21,10 +21,11 @@ TITLES = {
 HARM = -0.005  # the gate may not lower balanced accuracy by more
 INTRODUCTION = """# Made images for a rare class
 
-`nothing` draws training images as they come; every other arm differs in one thing. `made` adds as many images of the rare class, made by a generator that
-learned from the skewed training images only, as `extra real` adds of those held back (the upper bound). All arms of a seed are the same net (20
-thousand weights) from the same weights, trained for the same number of steps; thresholds are not tuned. Means over seeds with 95 % t-intervals;
-differences are paired by seed. Distances are on features of our own classifier and comparable within a table only."""
+`nothing` draws training images as they come; every other arm differs in one thing. `made` adds as many images of the rare class, made by
+a generator that learned from the skewed training images only, as `extra real` adds of those held back (the upper bound). All arms of a
+seed are the same net (20 thousand weights) from the same weights, trained for the same number of steps; thresholds are not tuned. Means
+over seeds with 95 % t-intervals; differences are paired by seed. Distances are on features of our own classifier and comparable within a
+table only."""
 
 
 def column(task: dict[str, Any], arm: str, metric: str, part: str = "test") -> list[float]:
@@ -48,10 +49,23 @@ def write(results: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> 
     """Both files, whole."""
     lines = INTRODUCTION.splitlines()
     record: dict[str, Any] = {"machine": machine(), "gan_steps": arguments.gan_steps, "gans": arguments.gans, "tasks": {}}
-    command = f"python -m benchmarks.perception.augmentation --seeds {arguments.seeds} --gans {arguments.gans} --gan-steps {arguments.gan_steps}"
+    command = (
+        f"python -m benchmarks.perception.augmentation --seeds {arguments.seeds} --gans {arguments.gans} --gan-steps {arguments.gan_steps}"
+    )
     lines += ["", f"Command: `{command}` on {machine()}. Seeds 0 to {arguments.seeds - 1}; seed s uses generator s mod {arguments.gans}."]
     for name, task in results.items():
-        lines += ["", f"## {TITLES[name]}", "", *arm_table(task), "", *difference_table(task), "", *gate_lines(task), "", *generator_table(task)]
+        lines += [
+            "",
+            f"## {TITLES[name]}",
+            "",
+            *arm_table(task),
+            "",
+            *difference_table(task),
+            "",
+            *gate_lines(task),
+            "",
+            *generator_table(task),
+        ]
         record["tasks"][name] = recorded(task)
     write_page(arguments.out / "augmentation.md", lines)
     write_json(arguments.out / "augmentation.json", record)
@@ -71,7 +85,13 @@ def difference_table(task: dict[str, Any]) -> list[str]:
         for base in ("nothing", "balanced sampling"):
             row += [points(less(column(task, arm, metric), column(task, base, metric))) if arm != base else "" for metric in METRICS[:2]]
         rows.append(row)
-    header = ["less, in points", "nothing: balanced accuracy", "nothing: rare recall", "balanced sampling: balanced accuracy", "and: rare recall"]
+    header = [
+        "less, in points",
+        "nothing: balanced accuracy",
+        "nothing: rare recall",
+        "balanced sampling: balanced accuracy",
+        "and: rare recall",
+    ]
     return table(header, rows)
 
 
@@ -84,10 +104,11 @@ def gate_lines(task: dict[str, Any]) -> list[str]:
         together = quality_gate(task["validation_labels"], *said)
         shares = [efficiency(*(float(np.mean(column(task, arm, metric))) for arm in (without, made, upper))) for metric in METRICS]
         worth = ", ".join(f"{metric} {share:.2f}" for metric, share in zip(METRICS, shares, strict=True))
+        evidence = f"validation gain {100 * together.gain:.1f} points, lower bound {100 * together.low:.1f}"
         kept = "kept" if np.mean(change) >= HARM else "NOT kept"
         lines.append(
             f"- **{made}** against **{without}**: the gate opened for {sum(opened)} of {len(opened)} seeds (all seeds together: "
-            f"{'open' if together.accepted else 'shut'}, validation gain {100 * together.gain:.1f} points, lower bound {100 * together.low:.1f}). "
+            f"{'open' if together.accepted else 'shut'}, {evidence}). "
             f"Gated less ungated base, test balanced accuracy: {points(change)} points (limit -0.5: {kept}). "
             f"Efficiency of means, (made - base) / (extra real - base): {worth} (nan: real images bring nothing either)."
         )

@@ -3,7 +3,8 @@
     python -m benchmarks.perception.board                      # every arm, 5 seeds; goes on where it stopped
     python -m benchmarks.perception.board --arms frozen blind --seeds 0 1
 
-The same PPO, settings and training patients for every arm; all are judged on the same test patients. Arms:
+The agent gives fluid every 4 hours, nurses titrate norepinephrine, and an X-ray is taken every 12 hours. The same PPO, settings and
+training patients for every arm; all are judged on the same test patients. Arms:
 
     true            the true state of the patient (observation="full")
     true-findings   what the frozen arm sees, with the truth in place of what the encoder reads off the X-ray: perfect image reading
@@ -27,10 +28,10 @@ import numpy as np
 from benchmarks.perception.board_page import write_page
 
 ENV = "medsim/Sepsis-v0"
-OPTIONS: dict[str, Any] = {"step_hours": 4, "xray_hours": 12, "action": "continuous", "lungs": "varied"}
+OPTIONS: dict[str, Any] = {"step_hours": 4, "xray_hours": 12, "norepinephrine": "nurses", "lungs": "varied"}
 SETTINGS: dict[str, Any] = {
     "learning_rate": 1e-3, "learning_rate_final": 0.0, "n_steps": 18, "batch_size": 576, "n_epochs": 6, "gamma": 1.0, "gae_lambda": 0.9,
-    "ent_coef": 0.0, "activation": "relu", "log_std_init": -0.5, "normalise_rewards": False,
+    "ent_coef": 0.0, "activation": "relu", "normalise_rewards": False,
 }  # fmt: skip  # medsim train's for Sepsis, with decisions every 4 h and half as many patients side by side
 ENVS = 128
 STEPS = {"true": 400_000, "true-findings": 400_000, "frozen": 400_000, "blind": 400_000, "raw": 80_000, "fine-tuned": 20_000}

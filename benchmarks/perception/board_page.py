@@ -17,16 +17,16 @@ WHAT = {
 }
 
 
-INTRODUCTION = """`python -m benchmarks.perception.board`, two cores, CPU. The same PPO for every arm, decisions every 4 h, a chest X-ray every
-12 h, lungs that differ (`lungs="varied"`); {patients} test patients, the same for all, with expected deaths; 95 % intervals by resampling seeds
-and patients.
+INTRODUCTION = """`python -m benchmarks.perception.board`, two cores, CPU. The same PPO for every arm: it gives fluid every 4 h, nurses
+titrate norepinephrine, a chest X-ray is taken every 12 h, lungs differ (`lungs="varied"`). {patients} test patients, the same for all, with
+expected deaths; 95 % intervals by resampling seeds and patients.
 
 The gap is the share of what the truth is worth over blindness that an arm loses: 0 is as good as the truth, 1 is no better than blind.
-`true-findings` knows what the X-ray shows and reads the chart as the others do, so the gap to it is that of reading images; the gap to `true`
-is also that of all else that a chart does not tell."""
+`true-findings` knows what the X-ray shows and reads the chart as the others do, so the gap to it is that of reading images; the gap to
+`true` is also that of all else that a chart does not tell."""
 HEAD = (
-    "| arm | what the agent sees | steps | return (95 %) | dead by day 28 | over blind (95 %) | gap to true-findings (95 %) | gap to true (95 %) "
-    "| CPU s a seed |"
+    "| arm | what the agent sees | steps | return (95 %) | dead by day 28 | over blind (95 %) | gap to true-findings (95 %) "
+    "| gap to true (95 %) | CPU s a seed |"
 )
 
 

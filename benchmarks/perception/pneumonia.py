@@ -113,8 +113,8 @@ def page(records: list[dict[str, Any]], found: dict[str, Any]) -> list[str]:
     for name, metrics in found["ensembles"].items():
         arm, view = name.split(", ")
         _, low, high = metrics["auroc_bootstrap"]
-        area = f"{metrics['auroc']:.3f} ({low:.3f} to {high:.3f} over images)"
-        rows.append([f"ensemble of {n}, {ARMS[arm]}{looks[view]}", area, *(f"{metrics[c]:.3f}" for c in COLUMNS[1:])])
+        spanned = f"{metrics['auroc']:.3f} ({low:.3f} to {high:.3f} over images)"
+        rows.append([f"ensemble of {n}, {ARMS[arm]}{looks[view]}", spanned, *(f"{metrics[c]:.3f}" for c in COLUMNS[1:])])
     rows += [[f"published: {name}", f"{area:.3f}", "", f"{right:.3f}", "", "", ""] for name, (area, right) in PUBLISHED.items()]
     calibration = [
         [

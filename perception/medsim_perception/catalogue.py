@@ -13,12 +13,16 @@ __all__ = ["RECIPES", "recipe"]
 RECIPES: dict[str, str] = {
     "chest-lung-water": "medsim_perception.vision.chest_state:recipe",
     "chest-pneumonia": "medsim_perception.vision.pneumonia:recipe",
+    "chest-segmentation": "medsim_perception.segmentation.chest:recipe",
     "chest-gan": "medsim_perception.gan.real_generator:recipe",
     "chest-cyclegan": "medsim_perception.gan.scanner_translation:recipe",
     "ehr-multitask": "medsim_perception.ehr.multitask:recipe",
+    "ehr-mortality": "medsim_perception.ehr.mortality:recipe",
+    "triage-acuity": "medsim_perception.triage.acuity:recipe",
     "ct-reconstruction": "medsim_perception.reconstruction.ct:recipe",
     "mri-reconstruction": "medsim_perception.reconstruction.mri:recipe",
     "dna-splice": "medsim_perception.sequences.splice_recipe:recipe",
+    "dna-genotype": "medsim_perception.sequences.genotype:recipe",
     "hiv-resistance": "medsim_perception.sequences.hiv_recipe:recipe",
 }
 """Where a recipe's function is, as "module:function"."""

@@ -123,12 +123,18 @@ def markdown_of(cards: Sequence[Card]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for card in cards:
-        figures = "<br>".join(f"{name} {span(figure)}" for name, figure in card.metrics.items())
-        seeds = max(len(figure.seeds) for figure in card.metrics.values())
         size = f"{card.numbers:,} numbers, {card.bytes / 1000:.0f} kB"
-        rows.append(f"| `{card.name}` | {card.question} | {figures}<br>{seeds} seeds | {card.data} | {card.licence} | {size} |")
+        rows.append(f"| `{card.name}` | {card.question} | {figures_of(card)} | {card.data} | {card.licence} | {size} |")
     total = sum(card.bytes for card in cards) / 1000
     return "\n".join([*rows, "", f"{len(cards)} models, {total:,.0f} kB in all."])
+
+
+def figures_of(card: Card) -> str:
+    """Return a card's metrics as lines of a cell; those of a single seed are said once to have no interval."""
+    seeds = max(len(figure.seeds) for figure in card.metrics.values())
+    if seeds == 1:
+        return "<br>".join([*(f"{name} {number(figure.mean)}" for name, figure in card.metrics.items()), "(one seed, no interval)"])
+    return "<br>".join([*(f"{name} {span(figure)}" for name, figure in card.metrics.items()), f"({seeds} seeds)"])
 
 
 def span(figure: Measured) -> str:

@@ -16,6 +16,7 @@ from medsim.treatments.sepsis.immune import KND, MUN, XDN
 from medsim.treatments.sepsis.model import Action, Clock, Drive, Memory, Orders, Params, Settings, State, Watch, advance
 from medsim.treatments.sepsis.objective import potential
 from medsim.treatments.sepsis.sensor import look
+from medsim.treatments.sepsis.titration import TITRATED_AT_MOST_MCG_PER_KG_PER_MIN, TITRATED_TO_MMHG, titrated_dose
 
 FLUID_LEVELS_ML_PER_H = (0.0, 50.0, 125.0, 250.0, 750.0)
 NOREPINEPHRINE_LEVELS_MCG_PER_KG_PER_MIN = (0.0, 0.05, 0.15, 0.4, 1.0)
@@ -23,13 +24,19 @@ LEVELS = 5
 
 
 def control(x: State, m: Memory, p: Params, a: Action, s: Settings, key: Key) -> Memory:
-    """Set the pumps; antibiotics, once given, are given on."""
+    """Set the pumps; antibiotics, once given, are given on. Where nurses titrate norepinephrine, the action holds no dose of it."""
     fluid, dose, gives = a.first, a.second, a.antibiotics
+    if s.continuous > 0.0 and s.titrated > 0.0:
+        gives = a.second
     if s.continuous == 0.0:
         index = int(a.first)
+        if s.titrated > 0.0:
+            index = index * LEVELS
         gives = float(index // (LEVELS * LEVELS) % 2)
         fluid = FLUID_LEVELS_ML_PER_H[index // LEVELS % LEVELS]
         dose = NOREPINEPHRINE_LEVELS_MCG_PER_KG_PER_MIN[index % LEVELS]
+    if s.titrated > 0.0:
+        dose = m.orders.norepinephrine_mcg_per_kg_per_min
     starts = m.orders.antibiotics_from_h
     if s.agent_antibiotics > 0.0 and gives >= 0.5:
         starts = fmin(starts, x.time_h)
@@ -38,7 +45,12 @@ def control(x: State, m: Memory, p: Params, a: Action, s: Settings, key: Key) ->
 
 
 def interval(x: State, m: Memory, p: Params, s: Settings, key: Key) -> tuple[Memory, Drive]:
-    """Return what enters the body in the coming hour."""
+    """Return what enters the body in the coming hour; nurses first set the norepinephrine, if that is theirs."""
+    if s.titrated > 0.0:
+        dose = titrated_dose(m.orders.norepinephrine_mcg_per_kg_per_min, TITRATED_TO_MMHG - x.map_mmhg)
+        dose = fmin(dose, TITRATED_AT_MOST_MCG_PER_KG_PER_MIN)
+        orders = Orders(m.orders.fluid_ml_per_h, dose, m.orders.antibiotics_from_h, m.orders.fluid_given_ml)
+        m = Memory(m.clock, orders, m.bedside, m.monitor, m.labs, m.fate, m.watch)
     o = m.orders
     return m, Drive(o.fluid_ml_per_h, o.norepinephrine_mcg_per_kg_per_min * p.weight_kg * 60.0, o.antibiotics_from_h)
 

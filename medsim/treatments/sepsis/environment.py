@@ -16,7 +16,7 @@ from medsim.treatments.sepsis.constants import constant_sets
 from medsim.treatments.sepsis.definition import FLUID_LEVELS_ML_PER_H, LEVELS, NOREPINEPHRINE_LEVELS_MCG_PER_KG_PER_MIN, SEPSIS
 from medsim.treatments.sepsis.metrics import sepsis_metrics
 from medsim.treatments.sepsis.model import Settings
-from medsim.treatments.sepsis.xray import chest_camera
+from medsim.treatments.sepsis.xray import ORDERED, chest_camera
 
 COURSE_H = 72
 MOST_FLUID_ML_PER_H, MOST_NOREPINEPHRINE = 1000.0, 2.0
@@ -68,6 +68,9 @@ class SepsisConfig:
         "usual", "typical", "varied", doc="alike in everybody, or leaking and oxygenating differently; usual: varied if multimodal"
     )
     action: str = choice("discrete", "continuous", doc="a grid of fluid and norepinephrine levels, or doses in units")
+    norepinephrine: str = choice(
+        "agent", "nurses", doc="who doses it: the agent, or nurses every hour, to 65-70 mmHg; fluid is the agent's"
+    )
     antibiotics: str = choice("patient", "agent", doc="who starts them: after the patient's own delay, or the agent")
     antibiotic_delay_h: float | None = within(None, 0.0, 72.0, doc="hours until antibiotics, for everybody; None: each patient's own")
     step_hours: int = choice(1, 2, 4, doc="hours between decisions")
@@ -102,6 +105,7 @@ def sepsis_task(**options: Any) -> Task:
         horizon_steps=float(horizon),
         continuous=float(config.action == "continuous"),
         agent_antibiotics=float(config.antibiotics == "agent"),
+        titrated=float(config.norepinephrine == "nurses"),
         delay_imposed_h=-1.0 if config.antibiotic_delay_h is None else config.antibiotic_delay_h,
         expected_deaths=float(config.deaths == "expected"),
         shaped=float(config.reward == "shaped"),
@@ -134,7 +138,21 @@ def sepsis_task(**options: Any) -> Task:
 
 def grid_size(config: SepsisConfig) -> int:
     """Return how many discrete actions there are without an X-ray."""
-    return LEVELS * LEVELS * (2 if config.antibiotics == "agent" else 1)
+    return LEVELS * (1 if config.norepinephrine == "nurses" else LEVELS) * (2 if config.antibiotics == "agent" else 1)
+
+
+def doses_of(config: SepsisConfig) -> list[tuple[str, float]]:
+    """Return what each number of a continuous action is, and its largest value."""
+    doses = [("fluid mL/h", MOST_FLUID_ML_PER_H)]
+    if config.norepinephrine == "agent":
+        doses.append(("norepinephrine mcg/kg/min", MOST_NOREPINEPHRINE))
+    if config.antibiotics == "agent":
+        doses.append(("antibiotics from 0.5 on", 1.0))
+    elif config.xray == "agent":
+        doses.append(("(not used)", 1.0))
+    if config.xray == "agent":
+        doses.append(("a chest X-ray from 0.5 on", 1.0))
+    return doses
 
 
 def camera_of(config: SepsisConfig) -> Camera:
@@ -143,36 +161,33 @@ def camera_of(config: SepsisConfig) -> Camera:
     return chest_camera(
         every_h=None if by_agent else float(config.xray_hours),
         scanner=config.scanner,
-        discrete_actions=grid_size(config) if config.action == "discrete" else None,
+        ordered_from=float(grid_size(config)) if config.action == "discrete" else ORDERED,
+        in_column=0 if config.action == "discrete" else len(doses_of(config)) - 1,
     )
 
 
 def action_space(config: SepsisConfig) -> spaces.Discrete | spaces.Box:
     """Return the action space of a configuration."""
-    agent, orders = config.antibiotics == "agent", config.xray == "agent"
     if config.action == "discrete":
-        return spaces.Discrete(grid_size(config) * (2 if orders else 1))
-    most = [MOST_FLUID_ML_PER_H, MOST_NOREPINEPHRINE, *([1.0] if agent or orders else []), *([1.0] if orders else [])]
-    return spaces.Box(np.zeros(len(most), dtype=np.float32), np.array(most, dtype=np.float32), dtype=np.float32)
+        return spaces.Discrete(grid_size(config) * (2 if config.xray == "agent" else 1))
+    most = np.array([high for _, high in doses_of(config)], dtype=np.float32)
+    return spaces.Box(np.zeros_like(most), most, dtype=np.float32)
 
 
 def action_meaning(config: SepsisConfig) -> str:
     """Return which number of an action is which."""
-    agent, orders = config.antibiotics == "agent", config.xray == "agent"
     if config.action == "continuous":
-        third = ", antibiotics from 0.5 on" if agent else ", not used" if orders else ""
-        return "fluid mL/h, norepinephrine mcg/kg/min" + third + (", a chest X-ray from 0.5 on" if orders else "")
-    fluids = ", ".join(f"{level:g}" for level in FLUID_LEVELS_ML_PER_H)
-    doses = ", ".join(f"{level:g}" for level in NOREPINEPHRINE_LEVELS_MCG_PER_KG_PER_MIN)
-    given = (
-        "; from 25 on antibiotics are given"
-        if agent and not orders
-        else "; of 25 to 49 and 75 to 99 antibiotics are given"
-        if agent
-        else ""
+        return ", ".join(name for name, _ in doses_of(config))
+    fluids, doses = (
+        ", ".join(f"{level:g}" for level in levels) for levels in (FLUID_LEVELS_ML_PER_H, NOREPINEPHRINE_LEVELS_MCG_PER_KG_PER_MIN)
     )
-    ordered = f"; from {grid_size(config)} on (less {grid_size(config)} the same action) a chest X-ray is ordered" if orders else ""
-    return f"5 x fluid (0 to 4: {fluids} mL/h) + norepinephrine (0 to 4: {doses} mcg/kg/min){given}{ordered}"
+    size, agent, orders = grid_size(config), config.antibiotics == "agent", config.xray == "agent"
+    meaning = f"5 x fluid (0 to 4: {fluids} mL/h) + norepinephrine (0 to 4: {doses} mcg/kg/min)"
+    if config.norepinephrine == "nurses":
+        meaning = f"fluid (0 to 4: {fluids} mL/h)"
+    if agent:
+        meaning += f"; {size // 2} more: antibiotics are given" if orders else f"; from {size // 2} on antibiotics are given"
+    return meaning + (f"; {size} more: a chest X-ray is ordered" if orders else "")
 
 
 class SepsisEnv(ConfiguredEnv):
@@ -213,7 +228,10 @@ class SepsisEnv(ConfiguredEnv):
     ## Action
     ``action="discrete"`` (default): Discrete(25), action = 5 x fluid + norepinephrine: 0, 50, 125, 250 or 750 mL/h of crystalloid, and 0,
     0.05, 0.15, 0.4 or 1.0 mcg/kg/min. ``action="continuous"``: Box, 0-1000 mL/h and 0-2 mcg/kg/min. With ``antibiotics="agent"``
-    Discrete(50) (from 25 on: antibiotics are given; once is enough), or a third number (0.5 or more gives them).
+    Discrete(50) (from 25 on: antibiotics are given; once is enough), or a third number (0.5 or more gives them). With
+    ``norepinephrine="nurses"`` it is titrated every hour to 65-70 mmHg as the Surviving Sepsis policy does it, and the action is fluid
+    alone: Discrete(5), or one number. With ``xray="agent"`` there are twice as many actions, or a number more: the second half orders a
+    chest X-ray. ``env.unwrapped.task.action_meaning`` says which number is which.
 
     ## Reward
     | term | value |

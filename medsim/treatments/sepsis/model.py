@@ -25,7 +25,7 @@ from medsim.treatments.sepsis.organs import (
 )
 
 # The purposes of the random streams (numbers are part of the environment's version: never renumber).
-POPULATION, FATE, MONITOR, LABS, CHART = 1, 2, 3, 4, 5
+POPULATION, FATE, MONITOR, LABS, CHART, AIRWAYS = 1, 2, 3, 4, 5, 6
 NEVER_H = 1e6
 
 
@@ -205,6 +205,7 @@ class Settings(NamedTuple):
     horizon_steps: float
     continuous: float  # 1: the action is doses, else a grid index
     agent_antibiotics: float  # 1: the agent gives them
+    titrated: float  # 1: nurses titrate norepinephrine to the pressure, and the agent gives fluid alone
     delay_imposed_h: float  # antibiotics start then, whoever the patient; below 0: by the patient's own delay
     expected_deaths: float  # 1: nobody dies before 72 h, the reward is the expectation
     shaped: float

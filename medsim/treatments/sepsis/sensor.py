@@ -6,6 +6,7 @@ from medsim.core.streams import Key, normal, words
 from medsim.treatments.sepsis.chart import written_down
 from medsim.treatments.sepsis.circulation import circulation, inflammation, norepinephrine_effect
 from medsim.treatments.sepsis.model import (
+    AIRWAYS,
     LABS,
     MONITOR,
     Bedside,
@@ -32,6 +33,7 @@ from medsim.treatments.sepsis.organs import (
 GAS_EVERY_H, BLOOD_EVERY_H = 4.0, 12.0  # chosen: an arterial gas with lactate every 4 h, a blood count and chemistry every 12 h
 CARDIAC_INDEX_L_PER_MIN_PER_M2 = 3.0  # normal 2.5 to 4
 PAO2_WANTED_MMHG = 85.0  # chosen: the ventilator's oxygen is set for this
+OXYGENATION_HOURLY_SD = 0.4  # chosen, of the logarithm's absolute value: with lungs that differ; see population.LUNG_LEAK_SD
 
 # Noise: standard deviations of a charted value about the true one; laboratory coefficients of variation
 MAP_SD_MMHG, HEART_RATE_SD_PER_MIN, PULSE_PRESSURE_CV = 3.0, 3.0, 0.06
@@ -47,7 +49,15 @@ def spo2_of(pao2_mmhg: float) -> float:
 
 
 @compiled_once
-def bedside(x: State, p: Params, s: Settings) -> Bedside:
+def oxygenation_now(p: Params, s: Settings, key: Key) -> float:
+    """Return what airways and collapsed lung leave of PaO2 / FiO2 in this hour: secretions, position and recruitment come and go."""
+    if s.lungs_varied == 0.0:
+        return p.oxygenation
+    return p.oxygenation * exp(-OXYGENATION_HOURLY_SD * abs(normal(words(key, key.step, AIRWAYS)[0])))
+
+
+@compiled_once
+def bedside(x: State, p: Params, s: Settings, oxygenation: float) -> Bedside:
     """Return what is true at the bedside. Rate, temperature, bilirubin, platelets, coma scale and white cells are surrogates of ours."""
     c = s.constants
     inflamed = inflammation(x.pathogen, x.phagocytes, c)
@@ -60,7 +70,7 @@ def bedside(x: State, p: Params, s: Settings) -> Bedside:
     output = CARDIAC_INDEX_L_PER_MIN_PER_M2 * surface_m2 * flow.output
     stroke = flow.output * p.heart_rate_baseline_per_min / heart_rate
     pulse = fmin(fmax(45.0 * stroke, 12.0), 90.0)
-    pf = pf_ratio_mmhg(x.lung_water_ml_per_kg, x.consolidation, p.oxygenation)
+    pf = pf_ratio_mmhg(x.lung_water_ml_per_kg, x.consolidation, oxygenation)
     fio2 = fmin(fmax(PAO2_WANTED_MMHG / pf, 0.21), 1.0)
     rate = fmin(16.0 + 7.0 * inflamed + 0.7 * fmax(x.lactate_mmol_per_l - 1.0, 0.0), 40.0)
     bilirubin, platelets = 0.6 * exp(fmin(0.16 * x.damage * p.liver, 4.0)), 230.0 * exp(-0.11 * x.damage * p.marrow)
@@ -123,7 +133,7 @@ def draw_blood(x: State, b: Bedside, old: Labs, key: Key) -> Labs:
 
 def look(x: State, m: Memory, p: Params, s: Settings, key: Key) -> Memory:
     """Look at the patient at the end of a step: the truth once, then the monitor, and samples that are due."""
-    b = bedside(x, p, s)
+    b = bedside(x, p, s, oxygenation_now(p, s, key))
     watch = Watch(m.watch.potential, m.watch.hypotension_h, m.watch.hazard, x.urine_ml, x.urine_ml - m.watch.urine_ml)
     return Memory(m.clock, m.orders, b, read_monitor(b, written_down(x, s, key), key), draw_blood(x, b, m.labs, key), m.fate, watch)
 

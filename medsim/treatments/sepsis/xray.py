@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from medsim.core.images import Camera
 
-__all__ = ["IMAGE_PIXELS", "chest_camera"]
+__all__ = ["IMAGE_PIXELS", "ORDERED", "chest_camera"]
 
 IMAGE_PIXELS = 64  # chosen: a hundred times smaller than a film, and still enough to read lung water from (docs/perception.md)
 ORDERED = 0.5  # of a continuous action's last number: an X-ray is ordered from here on
@@ -28,29 +28,23 @@ def take_xray(seen: Mapping[str, npt.NDArray[Any]], keys: npt.NDArray[np.int64],
     return render_chest(keys, findings, scanner=scanner, view="ap", size=IMAGE_PIXELS, masks=False).image
 
 
-def ordered_by_dose(actions: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Return who gets an X-ray by a continuous action."""
-    return np.asarray(actions[:, -1] >= ORDERED)
+def ordered(actions: npt.NDArray[np.float64], *, column: int, lowest: float) -> npt.NDArray[np.bool_]:
+    """Return who gets an X-ray by actions (n, numbers), (n,)."""
+    return np.asarray(actions[:, column] >= lowest)
 
 
-def ordered_by_number(actions: npt.NDArray[np.float64], *, first: int) -> npt.NDArray[np.bool_]:
-    """Return who gets an X-ray by a discrete action: those from ``first`` on."""
-    return np.asarray(actions[:, 0] >= first)
-
-
-def chest_camera(*, every_h: float | None, scanner: str, discrete_actions: int | None) -> Camera:
+def chest_camera(*, every_h: float | None, scanner: str, ordered_from: float, in_column: int) -> Camera:
     """Return the camera.
 
     Args:
         every_h: hours between pictures, or None: the agent orders them.
         scanner: of ``medsim.imaging.SCANNERS``.
-        discrete_actions: if the agent orders them and its actions are numbers: from which number on a picture is ordered.
+        ordered_from, in_column: if the agent orders them: from which value of which number of an action a picture is ordered.
     """
-    ordered = ordered_by_dose if discrete_actions is None else partial(ordered_by_number, first=discrete_actions)
     return Camera(
         shape=(1, IMAGE_PIXELS, IMAGE_PIXELS),
         sees=("lung_water_ml_per_kg", "consolidation", "effusion_ml"),
         take=partial(take_xray, scanner=scanner),
         every_h=every_h,
-        ordered=ordered if every_h is None else None,
+        ordered=partial(ordered, column=in_column, lowest=ordered_from) if every_h is None else None,
     )

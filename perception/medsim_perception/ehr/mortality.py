@@ -19,18 +19,18 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medsim.core.charts import positions
+from medsim.core.charts import NEVER_H, positions
 from medsim.treatments.harmonised import STATICS
 from medsim.treatments.sepsis.chart import SEPSIS_CHART
 from medsim_perception.ehr.multitask import TEST_SEED, Cohort, joined, labels
-from medsim_perception.ehr.nets import ChartNet, make_net
+from medsim_perception.ehr.nets import ChartNet, Recurrent, make_net
 from medsim_perception.ehr.simulated import SENSIBLE_ARMS, simulate
 from medsim_perception.ehr.tables import COLUMN_NAMES, STATIC_NAMES, Charts, hours_since_measured
 from medsim_perception.metrics import auprc, auroc, brier, calibration_error
 from medsim_perception.recipe import Recipe
 from medsim_perception.supervised import SupervisedLearner
 
-__all__ = ["HEADS", "ROWS", "SHARES", "build", "fine_tune", "inputs_of", "judge", "recipe", "thinned"]
+__all__ = ["HEADS", "ROWS", "SHARES", "build", "fine_tune", "inputs_of", "judge", "open_to", "recipe", "thinned"]
 
 ROWS = 25  # hours 0 to 24 of a stay, as YAIB's mortality at 24 h has them
 SHARES: Mapping[str, float] = {
@@ -173,7 +173,7 @@ def fine_tune(
 ) -> ChartNet:  # fmt: skip
     """Train the head `mortality` and all below it on real stays; the network is changed, and returned.
 
-    With `pretrained`, scales of columns that simulated patients have stay; without, every scale is the stays'. Raises ValueError where the
+    With `pretrained`, it begins as `open_to` leaves it; without, every scale is the stays'. Raises ValueError where the
     labels are not one 0 or 1 for each stay, or all the same.
     """
     y = np.asarray(died, np.float32)
@@ -182,7 +182,10 @@ def fine_tune(
             f"labels must be 0 and 1, one for each of {len(charts)} stays and both of them, not {np.unique(y)[:5]} of shape {y.shape}"
         )
     data = inputs_of(charts)
-    take_scales(net, data, keep_simulated=pretrained)
+    if pretrained:
+        open_to(net, charts)
+    else:
+        take_scales(net, data, keep_simulated=False)
     with torch.no_grad():  # the answer begins at the stays' share of deaths
         net.heads["mortality"].bias.fill_(float(np.log(y.mean() / (1 - y.mean()))))  # type: ignore[operator]
     labels_of = torch.from_numpy(y)
@@ -203,6 +206,28 @@ def fine_tune(
         learner.step()
     net.load_state_dict(learner.model.state_dict())
     return net.eval()
+
+
+@torch.no_grad()
+def open_to(net: ChartNet, charts: Charts) -> ChartNet:
+    """Make a network of simulated patients ready for real stays; it is changed, and returned.
+
+    What simulated patients lack begins at nothing: weights of those columns and statics become 0, with the constant that their never having
+    been measured has added kept in the bias, so that a real chart's risk is at first that of the columns that both have. Scales of the
+    others become those of the stays.
+    """
+    if not isinstance(net, Recurrent):
+        raise TypeError(f"open_to needs a recurrent network, not {type(net).__name__}")
+    lacking = torch.from_numpy(~np.isin(COLUMN_NAMES, SEPSIS_CHART.produced))
+    values, mask, age = net.embed.weight.view(net.width, 3, len(COLUMN_NAMES)).unbind(1)
+    never = float(net.ages(torch.tensor(NEVER_H)))
+    net.embed.bias += never * age[:, lacking].sum(1)
+    for part in (values, mask, age):
+        part[:, lacking] = 0.0
+    unknown = torch.from_numpy(~np.isin(STATIC_NAMES, SEPSIS_CHART.known))
+    net.static_input.weight.view(net.width, 2, len(STATIC_NAMES))[..., unknown] = 0.0
+    take_scales(net, inputs_of(charts), keep_simulated=True)
+    return net
 
 
 def take_scales(net: ChartNet, data: tuple[Tensor, Tensor, Tensor, Tensor], *, keep_simulated: bool) -> None:

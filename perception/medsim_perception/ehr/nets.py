@@ -69,8 +69,12 @@ class ChartNet(nn.Module):
         raise NotImplementedError
 
     def _cells(self, scaled: Tensor, mask: Tensor, hours_since: Tensor) -> Tensor:
-        age = torch.log1p(hours_since * (10.0 / AGE_SCALE_H)) / math.log1p(10.0)
-        return torch.cat([carried_forward(scaled, mask), mask, age], dim=-1)
+        return torch.cat([carried_forward(scaled, mask), mask, self.ages(hours_since)], dim=-1)
+
+    @staticmethod
+    def ages(hours_since: Tensor) -> Tensor:
+        """Hours since a measurement as a network takes them: 0 now, 1 after a day."""
+        return torch.log1p(hours_since * (10.0 / AGE_SCALE_H)) / math.log1p(10.0)
 
     def _statics(self, statics: Tensor) -> Tensor:
         known = ~torch.isnan(statics)

@@ -1,4 +1,5 @@
-"""Training of the conditional generator: hinge loss, differentiable augmentation, a penalty on gradients, and an average of weights to ship."""
+"""Training of the conditional generator: hinge loss, differentiable augmentation, a penalty on gradients, and an average of weights to
+ship."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from medsim_perception.gan.differentiable import augment
@@ -25,8 +26,8 @@ class GanSettings:
     batch: int = 64
     latent: int = 32
     width: int = 16
-    generator_rate: float = 2e-4  # Adam; half the discriminator's (Heusel et al. 2017: two time scales)
-    discriminator_rate: float = 4e-4
+    generator_rate: float = 4e-4  # Adam; chosen: a quarter of the discriminator's (two time scales as Heusel et al. 2017)
+    discriminator_rate: float = 1.6e-3
     betas: tuple[float, float] = (0.0, 0.99)  # as usual with spectral norms (Miyato et al. 2018; Brock et al. 2019)
     penalty: float = 0.1  # R1 (Mescheder et al. 2018); chosen: small, for spectral norms bound the gradient already
     penalty_every: int = 16  # lazy, the weight made up for (Karras et al. 2020)
@@ -49,8 +50,8 @@ class ConditionalLearner:
     """One training of a conditional generator on labelled images; `model` is the running average of its weights.
 
     Images are uint8, (n, 1, side, side), labels int64, (n,), classes counted from 0 and none of them empty. Every step writes down, every
-    `log_every` steps, losses, gradient norms and how often the discriminator was right: `history`, for `stability`. Raises ValueError for data
-    that do not fit and FloatingPointError at a step whose loss is not finite.
+    `log_every` steps, losses, gradient norms and how often the discriminator was right: `history`, for `stability`. Raises ValueError for
+    data that do not fit and FloatingPointError at a step whose loss is not finite.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, seed: int, device: torch.device, settings: GanSettings | None = None) -> None:
@@ -64,7 +65,7 @@ class ConditionalLearner:
             torch.manual_seed(seed)
             self.generator = ConditionalGenerator(classes, side, self.settings.latent, self.settings.width).to(device)
             self.discriminator = ProjectionDiscriminator(classes, side, self.settings.width).to(device)
-        self.model = copy.deepcopy(self.generator).requires_grad_(False)
+        self.model: nn.Module = copy.deepcopy(self.generator).requires_grad_(False)
         s = self.settings
         self.generator_steps = torch.optim.Adam(self.generator.parameters(), s.generator_rate, s.betas)
         self.discriminator_steps = torch.optim.Adam(self.discriminator.parameters(), s.discriminator_rate, s.betas)
@@ -108,7 +109,8 @@ class ConditionalLearner:
 
     def _made(self, labels: Tensor) -> Tensor:
         latent = torch.randn(len(labels), self.settings.latent, generator=self.draws).to(self.device)
-        return self.generator(latent, labels)
+        images: Tensor = self.generator(latent, labels)
+        return images
 
     def _shown(self, images: Tensor) -> Tensor:
         return augment(images, self.draws) if self.settings.augment else images
@@ -122,9 +124,9 @@ class ConditionalLearner:
         on_made = self.discriminator(self._shown(made), labels)
         loss = functional.relu(1 - on_real).mean() + functional.relu(1 + on_made).mean()
         check_finite(self.step_number, discriminator_loss=loss)
-        loss.backward()
+        torch.autograd.backward(loss)
         if self.settings.penalty and self.step_number % self.settings.penalty_every == 0:
-            (self.settings.penalty * self.settings.penalty_every * self._penalty(real, labels)).backward()
+            torch.autograd.backward(self.settings.penalty * self.settings.penalty_every * self._penalty(real, labels))
         if row is not None:
             row["discriminator_loss"] = float(loss.detach())
             row["discriminator_gradient"] = gradient_norm(self.discriminator.parameters())
@@ -144,7 +146,7 @@ class ConditionalLearner:
         self.generator_steps.zero_grad(set_to_none=True)
         loss = -self.discriminator(self._shown(self._made(labels)), labels).mean()
         check_finite(self.step_number, generator_loss=loss)
-        loss.backward()
+        torch.autograd.backward(loss)
         self.discriminator.requires_grad_(True)
         value = float(loss.detach())
         if row is not None:

@@ -1,8 +1,8 @@
 """Nets that carry a radiograph from one scanner's look to another's, and those that judge the look.
 
-A translator adds a correction to the image's own log-odds of grey, so that it begins as the identity and has only the difference of two scanners to
-learn; what no translator should touch, the anatomy, passes straight through. Judges see patches of 18 pixels, enough for grey scale, sharpness and
-grain, too little for how many patients of which kind there are. All nets take any side that is a multiple of 4.
+A translator adds a correction to the image's own log-odds of grey, so that it begins as the identity and has only the difference of two
+scanners to learn; what no translator should touch, the anatomy, passes straight through. Judges see patches of 18 pixels, enough for grey
+scale, sharpness and grain, too little for how many patients of which kind there are. All nets take any side that is a multiple of 4.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps of the same shape."""
         y = functional.relu(self.first_norm(self.first(x)))
-        return x + self.second_norm(self.second(y))
+        changed: Tensor = x + self.second_norm(self.second(y))
+        return changed
 
 
 class Translator(nn.Module):

@@ -1,7 +1,7 @@
 """Random changes that gradients pass through, shown to the discriminator on real and made images alike.
 
-A discriminator of a few hundred images learns them by heart; when everything it sees is shifted, re-exposed and partly covered it cannot, and since
-the changes are the same for both, the generator does not learn to make them (Zhao et al. 2020, Karras et al. 2020).
+A discriminator of a few hundred images learns them by heart; when everything it sees is shifted, re-exposed and partly covered it cannot,
+and since the changes are the same for both, the generator does not learn to make them (Zhao et al. 2020, Karras et al. 2020).
 """
 
 from __future__ import annotations

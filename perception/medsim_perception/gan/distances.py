@@ -1,7 +1,8 @@
 """How far made images are from real ones, on features of an encoder of our own.
 
-Both distances take features, (n, d), of two sets of images. Nothing here is comparable with figures from an Inception net trained on photographs: a
-distance says something only beside the same encoder's distance between two halves of the real images, and beside that of an untrained generator.
+Both distances take features, (n, d), of two sets of images. Nothing here is comparable with figures from an Inception net trained on
+photographs: a distance says something only beside the same encoder's distance between two halves of the real images, and beside that of
+an untrained generator.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def check_features(*sets: ArrayLike, least: int = 2) -> list[Floats]:
 def frechet_distance(first: ArrayLike, second: ArrayLike) -> float:
     """Squared Frechet distance between normal distributions of the same means and covariances as the two sets.
 
-    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) (Dowson & Landau 1982), covariances divided by n - 1. It is biased upwards for small sets, more so
-    the more features there are: compare sets of one size only.
+    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) (Dowson & Landau 1982), covariances divided by n - 1. It is biased upwards for small sets,
+    more so the more features there are: compare sets of one size only.
     """
     a, b = check_features(first, second)
     return frechet_of_moments(a.mean(0), np.cov(a.T).reshape(a.shape[1], -1), b.mean(0), np.cov(b.T).reshape(b.shape[1], -1))
@@ -44,8 +45,8 @@ def frechet_distance(first: ArrayLike, second: ArrayLike) -> float:
 def frechet_of_moments(mean_a: ArrayLike, covariance_a: ArrayLike, mean_b: ArrayLike, covariance_b: ArrayLike) -> float:
     """The same from means, (d,), and covariances, (d, d).
 
-    The trace of the root of C1 C2 is that of the symmetric R C2 R, R the root of C1: its eigenvalues are real and not below zero, so that no
-    imaginary part has to be thrown away and singular covariances do no harm.
+    The trace of the root of C1 C2 is that of the symmetric R C2 R, R the root of C1: its eigenvalues are real and not below zero, so that
+    no imaginary part has to be thrown away and singular covariances do no harm.
     """
     c_a, c_b = np.asarray(covariance_a, np.float64), np.asarray(covariance_b, np.float64)
     values, vectors = np.linalg.eigh(c_a)
@@ -95,6 +96,6 @@ def features_of(encoder: nn.Module, images: Tensor | NDArray[Any], batch: int = 
     device = next(encoder.parameters()).device
     was_training = encoder.training
     encoder.eval()
-    parts = [encoder(part.to(device)).float().cpu().numpy() for part in torch.as_tensor(images).split(batch)]
+    parts = [encoder(part.to(device)).float().cpu().numpy() for part in torch.split(torch.as_tensor(images), batch)]
     encoder.train(was_training)
     return np.concatenate(parts).astype(np.float64)

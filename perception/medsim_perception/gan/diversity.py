@@ -1,8 +1,8 @@
 """Whether made images are varied, cover what real ones cover, and are not copies of the ones learned from.
 
-All functions take features, (n, d), of sets of images and raise ValueError for shapes that do not fit. A generator that makes one image over and over
-can have fair-looking samples; it shows in `neighbour_diversity`, `mode_coverage` and `coverage`. One that repeats its training images shows in
-`memorisation`, and in nothing else here.
+All functions take features, (n, d), of sets of images and raise ValueError for shapes that do not fit. A generator that makes one image
+over and over can have fair-looking samples; it shows in `neighbour_diversity`, `mode_coverage` and `coverage`. One that repeats its
+training images shows in `memorisation`, and in nothing else here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 
 
 def nearest(queries: ArrayLike, among: ArrayLike, neighbours: int = 1, *, same: bool = False) -> tuple[Floats, NDArray[np.int64]]:
-    """Distances and places of the nearest rows of `among`, both (n, neighbours), nearest first; with `same`, a row is not its own neighbour."""
+    """Distances and places of the nearest rows of `among`, both (n, neighbours), nearest first; with `same`, a row is not its own
+    neighbour."""
     from scipy.spatial import cKDTree
 
     q, a = check_features(queries, among, least=1)
@@ -32,7 +33,8 @@ def nearest(queries: ArrayLike, among: ArrayLike, neighbours: int = 1, *, same: 
 
 
 def neighbour_diversity(made: ArrayLike, real: ArrayLike) -> float:
-    """Mean distance of a made image to the nearest other made one, over the same for as many real ones: 0 for one image repeated, 1 as varied."""
+    """Mean distance of a made image to the nearest other made one, over the same for as many real ones: 0 for one image repeated, 1 as
+    varied."""
     m, r = check_features(made, real)
     size = min(len(m), len(r))
     of_real = float(nearest(r[:size], r[:size], same=True)[0].mean())
@@ -81,8 +83,8 @@ class Manifold(NamedTuple):
 def manifold(real: ArrayLike, made: ArrayLike, neighbours: int = 5) -> Manifold:
     """Precision and recall (Kynkaanniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
-    A region is the union of balls around the images of a set, each reaching to its k-th nearest neighbour in that set. Two samples of equal size of
-    one distribution have a coverage of about 1 - 2^-k and a density of 1.
+    A region is the union of balls around the images of a set, each reaching to its k-th nearest neighbour in that set. Two samples of
+    equal size of one distribution have a coverage of about 1 - 2^-k and a density of 1.
     """
     r, m = check_features(real, made, least=neighbours + 2)
     reach_r, reach_m = (nearest(one, one, neighbours, same=True)[0][:, -1] for one in (r, m))
@@ -105,8 +107,8 @@ class Memorisation(NamedTuple):
 def memorisation(train: ArrayLike, held_out: ArrayLike, made: ArrayLike) -> Memorisation:
     """Distances from made images to the nearest training image, beside those from held-out real images.
 
-    Use pixels, or features that tell images apart: a classifier's features of two patients may be the same. A generator that makes only average
-    images is also near to everything, so read it beside the diversity.
+    Use pixels, or features that tell images apart: a classifier's features of two patients may be the same. A generator that makes only
+    average images is also near to everything, so read it beside the diversity.
     """
     from scipy.stats import rankdata
 

@@ -23,10 +23,10 @@ def quality_gate(
 ) -> Verdict:
     """Let made images in only if they raise balanced accuracy on validation images beyond chance.
 
-    `labels`, (n,), are those of validation images, `without` and `with_made` the classes that two classifiers say, trained alike but for the made
-    images: (n,), or (k, n) for k pairs of classifiers of different seeds. Validation images are drawn again, within each class, `draws` times; the
-    gate opens where the gain is above zero in at least `confidence` of the draws. Test images have no place here. Raises ValueError for shapes
-    that do not fit, labels of one class, or a confidence outside 0.5..1.
+    `labels`, (n,), are those of validation images, `without` and `with_made` the classes that two classifiers say, trained alike but for
+    the made images: (n,), or (k, n) for k pairs of classifiers of different seeds. Validation images are drawn again, within each class,
+    `draws` times; the gate opens where the gain is above zero in at least `confidence` of the draws. Test images have no place here.
+    Raises ValueError for shapes that do not fit, labels of one class, or a confidence outside 0.5..1.
     """
     y, first, second = np.asarray(labels), np.atleast_2d(without), np.atleast_2d(with_made)
     if y.ndim != 1 or first.shape != second.shape or first.shape[1:] != y.shape:

@@ -1,12 +1,14 @@
 """A generator of images of a class, and the discriminator that it plays against.
 
-Small on purpose: 28 to 64 pixels, some 100 to 300 thousand weights. The generator enlarges by repeating pixels and then convolving (Odena et al.
-2016: no checkerboard), and both the class and the latent numbers set the gain and offset of every normalisation (Chen et al. 2019). Its
-normalisation is by groups of channels, never by batch. The discriminator is a projection discriminator (Miyato & Koyama 2018) whose every layer is
-held to a spectral norm of one (Miyato et al. 2018).
+Small on purpose: 28 to 64 pixels, some 100 to 300 thousand weights. The generator enlarges by repeating pixels and then convolving (Odena
+et al. 2016: no checkerboard), and both the class and the latent numbers set the gain and offset of every normalisation (Chen et al.
+2019). Its normalisation is by groups of channels, never by batch. The discriminator is a projection discriminator (Miyato & Koyama 2018)
+whose every layer is held to a spectral norm of one (Miyato et al. 2018).
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor, nn
@@ -15,7 +17,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 SIDES = (28, 32, 56, 64)
 SLOPE = 0.2
-SHARPNESS = 10.0  # chosen: how steep scores may be; at 1 a small net's stay within the hinge and it never looks for what is hard
 
 
 def doublings(side: int) -> int:
@@ -48,7 +49,8 @@ class ConditionedNorm(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Maps of the same shape, (n, channels, h, w)."""
         gain, offset = self.gain(condition)[:, :, None, None], self.offset(condition)[:, :, None, None]
-        return self.norm(x) * (1 + gain) + offset
+        moved: Tensor = self.norm(x) * (1 + gain) + offset
+        return moved
 
 
 class UpBlock(nn.Module):
@@ -65,14 +67,16 @@ class UpBlock(nn.Module):
         y = functional.leaky_relu(self.first_norm(x, condition), SLOPE)
         y = functional.leaky_relu(self.second_norm(self.first(y), condition), SLOPE)
         y = self.second(functional.interpolate(y, scale_factor=2.0, mode="nearest"))
-        return y + functional.interpolate(self.shortcut(x), scale_factor=2.0, mode="nearest")
+        larger: Tensor = y + functional.interpolate(self.shortcut(x), scale_factor=2.0, mode="nearest")
+        return larger
 
 
 class ConditionalGenerator(nn.Module):
     """Images of a class from latent numbers.
 
-    `generator(latent, labels)` takes (n, latent) standard normal numbers and (n,) int64 classes and returns (n, 1, side, side) floats in 0..1;
-    `sample` draws the latent numbers too. Raises ValueError for a side other than 28, 32, 56, 64, fewer than 1 class or labels out of range.
+    `generator(latent, labels)` takes (n, latent) standard normal numbers and (n,) int64 classes and returns (n, 1, side, side) floats in
+    0..1; `sample` draws the latent numbers too. Raises ValueError for a side other than 28, 32, 56, 64, fewer than 1 class or labels out
+    of range.
     """
 
     def __init__(self, classes: int, side: int = 28, latent: int = 32, width: int = 16) -> None:
@@ -84,7 +88,7 @@ class ConditionalGenerator(nn.Module):
         widths = [2 * width] * steps + [width]
         self.embedding = nn.Embedding(classes, latent)
         self.spread = nn.Linear(2 * latent, widths[0] * self.start**2)
-        self.blocks = nn.ModuleList(UpBlock(a, b, 2 * latent) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.blocks = nn.ModuleList(UpBlock(a, b, 2 * latent) for a, b in pairwise(widths))
         self.last_norm, self.last = ConditionedNorm(width, 2 * latent), nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
@@ -107,7 +111,7 @@ class ConditionalGenerator(nn.Module):
             raise ValueError(f"spread must lie in 0..2, not {spread}")
         device = self.spread.weight.device
         made = []
-        for part in labels.split(batch):
+        for part in torch.split(labels, batch):
             latent = spread * torch.randn(len(part), self.latent, generator=generator)
             made.append((self(latent.to(device), part.to(device)) * 255).round().to(torch.uint8))
         return torch.cat(made).to(labels.device) if made else torch.zeros(0, 1, self.side, self.side, dtype=torch.uint8)
@@ -125,7 +129,8 @@ class DownBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps of `outputs` channels, half as high and wide."""
         y = functional.avg_pool2d(self.first(functional.leaky_relu(x, SLOPE)), 2)
-        return self.second(functional.leaky_relu(y, SLOPE)) + self.shortcut(functional.avg_pool2d(x, 2))
+        smaller: Tensor = self.second(functional.leaky_relu(y, SLOPE)) + self.shortcut(functional.avg_pool2d(x, 2))
+        return smaller
 
 
 class ProjectionDiscriminator(nn.Module):
@@ -140,7 +145,7 @@ class ProjectionDiscriminator(nn.Module):
         self.classes, self.side = classes, side
         widths = [width << k for k in range(steps)]
         self.stem = spectral_norm(nn.Conv2d(1, width, 5, padding=2, stride=2))
-        self.blocks = nn.Sequential(*(DownBlock(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)))
+        self.blocks = nn.Sequential(*(DownBlock(a, b) for a, b in pairwise(widths)))
         self.mix = spectral_norm(nn.Conv2d(widths[-1] + 1, 2 * widths[-1], 3, padding=1, stride=2))
         self.score = spectral_norm(nn.Linear(2 * widths[-1], 1))
         self.embedding = spectral_norm(nn.Embedding(classes, 2 * widths[-1]))
@@ -150,8 +155,8 @@ class ProjectionDiscriminator(nn.Module):
         x = functional.leaky_relu(self.blocks(self.stem(2 * images - 1)), SLOPE)
         x = torch.cat([x, batch_deviation(x)], 1)
         x = functional.leaky_relu(self.mix(x), SLOPE).sum((2, 3))
-        projected = (self.embedding(check_labels(labels, self.classes)) * x).sum(1)
-        return SHARPNESS * (self.score(x)[:, 0] + projected)
+        scores: Tensor = self.score(x)[:, 0] + (self.embedding(check_labels(labels, self.classes)) * x).sum(1)
+        return scores
 
 
 def batch_deviation(x: Tensor, group: int = 8) -> Tensor:

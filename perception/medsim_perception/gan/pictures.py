@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from medsim_perception.gan.cycle import translate
-from medsim_perception.gan.cycle_nets import ScannerTranslation
 from medsim_perception.gan.distances import features_of
 from medsim_perception.gan.diversity import nearest
 from medsim_perception.gan.nets import ConditionalGenerator
@@ -37,14 +37,16 @@ def tiled(rows: list[Grey], gap: int = 1) -> Grey:
 
 
 def beside_real(
-    generator: ConditionalGenerator, real: Grey, labels: NDArray[np.int64], names: tuple[str, ...], *, columns: int = 12, seed: int = 0,
+    generator: nn.Module, real: Grey, labels: NDArray[np.int64], names: tuple[str, ...], *, columns: int = 12, seed: int = 0,
     encoder: Any = None,
 ) -> Board:  # fmt: skip
     """For each class: made images, below each the nearest real image (a copy would show here), and a row of real images drawn by chance.
 
-    `real`, (n, 1, h, w), are the training images; nearness is by the encoder's features, by pixels without one. Raises ValueError where names are not
-    one for each class.
+    `real`, (n, 1, h, w), are the training images; nearness is by the encoder's features, by pixels without one. Raises ValueError where
+    names are not one for each class.
     """
+    if not isinstance(generator, ConditionalGenerator):
+        raise TypeError(f"generator must be a ConditionalGenerator, not {type(generator).__name__}")
     if len(names) != generator.classes:
         raise ValueError(f"there must be a name for each of {generator.classes} classes, not {names}")
     rng, draws = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
@@ -58,7 +60,7 @@ def beside_real(
     return Board(tiled(rows), said)
 
 
-def scanners_side_by_side(model: ScannerTranslation, a: Grey, b: Grey) -> Board:
+def scanners_side_by_side(model: nn.Module, a: Grey, b: Grey) -> Board:
     """The same patients on scanners a and b, and each translated to the other: four rows of (n, 1, h, w) images."""
     rows = [a, translate(model, b, "a"), b, translate(model, a, "b")]
     return Board(tiled(rows), ["scanner a", "scanner b, translated to a", "scanner b", "scanner a, translated to b"])

@@ -1,8 +1,8 @@
 """The question that decides about made images: does a classifier that learns from them too do better than one with the usual remedies?
 
-Two classes, 1 the rare one. Every arm trains the same small net from the same seed for the same number of steps on the same images; it differs only
-in how images are drawn, weighted, changed or added (`ARMS`). Added images are of the rare class: made ones, or, as the upper bound, as many real ones
-that had been held back. Thresholds are never tuned: a class is said where its probability exceeds one half.
+Two classes, 1 the rare one. Every arm trains the same small net from the same seed for the same number of steps on the same images; it
+differs only in how images are drawn, weighted, changed or added (`ARMS`). Added images are of the rare class: made ones, or, as the upper
+bound, as many real ones that had been held back. Thresholds are never tuned: a class is said where its probability exceeds one half.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class RareClass:
     extra_real: Tensor  # of the rare class, held back
 
     def __post_init__(self) -> None:
-        if len(self.images) != len(self.labels) or set(self.labels.unique().tolist()) != {0, 1}:
+        if len(self.images) != len(self.labels) or set(self.labels.tolist()) != {0, 1}:
             raise ValueError(f"labels must be 0 and 1, both there, one for each of {len(self.images)} images")
         if self.extra_real.shape[1:] != self.images.shape[1:]:
             raise ValueError(f"extra_real must be like the images {tuple(self.images.shape[1:])}, not {tuple(self.extra_real.shape[1:])}")
@@ -97,7 +97,8 @@ def train_classifier(
 ) -> SmallClassifier:
     """The classifier of an arm, trained; `made` are the images that an arm with made ones adds, of the rare class.
 
-    AdamW, the rate rising for a tenth of the steps to 3e-3 and falling to zero along a cosine. Raises ValueError where an arm has nothing to add.
+    AdamW, the rate rising for a tenth of the steps to 3e-3 and falling to zero along a cosine. Raises ValueError where an arm has nothing
+    to add.
     """
     images, labels = _with_added(task, arm, made)
     draws = torch.Generator().manual_seed(seed)
@@ -109,11 +110,11 @@ def train_classifier(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps, pct_start=0.1)
     places = [torch.nonzero(labels == one)[:, 0] for one in (0, 1)]
     for _ in range(steps):
-        place = _draw(places, batch, arm.balanced, draws)
+        place = drawn_places(places, batch, arm.balanced, draws)
         shown = arm.augmentation(images[place.to(device)], draws)
         loss = functional.cross_entropy(model(shown), labels[place].to(device), weight=weights)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
     return model.eval()
@@ -134,7 +135,8 @@ def _weights(labels: Tensor, arm: Arm) -> Tensor:
     return len(labels) / (2 * counts) if arm.weighted else torch.ones(2)
 
 
-def _draw(places: list[Tensor], batch: int, balanced: bool, draws: torch.Generator) -> Tensor:
+def drawn_places(places: list[Tensor], batch: int, balanced: bool, draws: torch.Generator) -> Tensor:
+    """Places of a batch, (batch,), among those of either class: each class equally often, or as often as it occurs."""
     counts = torch.tensor([float(len(one)) for one in places])
     rare = torch.rand(batch, generator=draws) < (0.5 if balanced else float(counts[1] / counts.sum()))
     picks = torch.rand(batch, generator=draws)
@@ -144,9 +146,10 @@ def _draw(places: list[Tensor], batch: int, balanced: bool, draws: torch.Generat
 
 @torch.no_grad()
 def score(model: nn.Module, images: Tensor | NDArray[Any], labels: NDArray[np.int64]) -> tuple[Floats, dict[str, float]]:
-    """Probabilities of the rare class, (n,), and balanced accuracy, recall of the rare class, AUROC and AUPRC (of the rare class) against labels."""
+    """Probabilities of the rare class, (n,), and balanced accuracy, recall of the rare class, AUROC and AUPRC (of the rare class) against
+    labels."""
     device = next(model.parameters()).device
-    parts = [torch.softmax(model(part.to(device)), 1)[:, 1].cpu().numpy() for part in torch.as_tensor(images).split(512)]
+    parts = [torch.softmax(model(part.to(device)), 1)[:, 1].cpu().numpy() for part in torch.split(torch.as_tensor(images), 512)]
     found = np.concatenate(parts).astype(np.float64)
     said = found > 0.5
     return found, {
@@ -160,6 +163,7 @@ def score(model: nn.Module, images: Tensor | NDArray[Any], labels: NDArray[np.in
 def efficiency(base: float, made: float, upper: float) -> float:
     """How much of what real images would have brought the made ones bring, (made - base) / (upper - base).
 
-    1 is as good as real images, 0 as good as none, below 0 harmful; not a number where real images bring less than 0.1 points of a percentage.
+    1 is as good as real images, 0 as good as none, below 0 harmful; not a number where real images bring less than 0.1 points of a
+    percentage.
     """
     return (made - base) / (upper - base) if upper - base > 1e-3 else float("nan")

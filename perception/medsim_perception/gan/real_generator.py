@@ -1,7 +1,7 @@
 """The recipe `chest-gan`: children's chest X-rays, normal or with pneumonia, made from noise.
 
-Judged on images that were never trained on: distances on features of a classifier of our own, coverage, copies, and how well a classifier that has
-seen made images only tells real ones apart.
+Judged on images that were never trained on: distances on features of a classifier of our own, coverage, copies, and how well a classifier
+that has seen made images only tells real ones apart.
 """
 
 from __future__ import annotations

@@ -38,9 +38,9 @@ def update_average(average: nn.Module, model: nn.Module, keep: float) -> None:
 def stability(history: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """What the written-down steps say of the training; every entry holds the same names.
 
-    Of the last quarter: the mean of every loss and accuracy. Of the whole: `generator_gradient_ratio` and `discriminator_gradient_ratio`, the 99th
-    percentile over the median; `discriminator_wins`, the share of steps at which it was right about more than 98 % of images on both sides;
-    `exploded`, 1 where a ratio exceeds 20. Raises ValueError for an empty history.
+    Of the last quarter: the mean of every loss and accuracy. Of the whole: `generator_gradient_ratio` and `discriminator_gradient_ratio`,
+    the 99th percentile over the median; `discriminator_wins`, the share of steps at which it was right about more than 98 % of images on
+    both sides; `exploded`, 1 where a ratio exceeds 20. Raises ValueError for an empty history.
     """
     if not history:
         raise ValueError("a history of at least one step is needed")

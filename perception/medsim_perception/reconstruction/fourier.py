@@ -11,9 +11,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["CENTRE_FRACTIONS", "consistent", "line_masks", "random_phase", "to_image", "to_kspace"]
+__all__ = ["CENTRE_FRACTIONS", "coarse_phase", "consistent", "line_masks", "random_phase", "to_image", "to_kspace"]
 
 CENTRE_FRACTIONS = {4: 0.08, 8: 0.04}  # share of lines that is always measured, by acceleration: fastMRI, Zbontar et al. 2018, section 4
+
+COARSE_LINES = 3.0  # chosen: deviation in lines of the window that gives the coarse phase; about the centre that is always measured
 
 
 def to_kspace(images: Tensor) -> Tensor:
@@ -58,6 +60,14 @@ def random_phase(images: Tensor, generator: torch.Generator, strength: float = 1
     coarse = torch.randn(len(images), 1, 4, 4, generator=generator)
     smooth = torch.nn.functional.interpolate(coarse, images.shape[-2:], mode="bicubic", align_corners=True)
     return torch.polar(images, strength * smooth)
+
+
+def coarse_phase(measured: Tensor) -> Tensor:
+    """The phase of an image as its coarse parts have it, complex numbers of length 1 (..., h, w), from measured k-space."""
+    height, width = (torch.arange(side, device=measured.device) - side // 2 for side in measured.shape[-2:])
+    window = torch.exp(-(height[:, None] ** 2 + width**2) / (2 * COARSE_LINES**2))
+    coarse = to_image(measured * window)
+    return coarse / coarse.abs().clamp(min=1e-12)
 
 
 def consistent(images: Tensor, measured: Tensor, masks: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -1,8 +1,8 @@
 """Networks that reconstruct: a U-Net that cleans an image afterwards, and unrolled ones that look at the measurement between their steps.
 
 They have no normalisation (brightness is what is to be kept) and end in zeros, so that an untrained net returns its input, or in the
-unrolled ones a plain step of the classical method. Images are folded 2 x 2 into channels before the first convolution, which quarters the work
-(Zhang et al. 2018, FFDNet). Weights are laid out channels last, four times quicker on a CPU in mixed precision.
+unrolled ones a plain step of the classical method. Images are folded 2 x 2 into channels before the first convolution, which quarters the
+work (Zhang et al. 2018, FFDNet). Weights are laid out channels last, four times quicker on a CPU in mixed precision.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medsim_perception.reconstruction.dose import LowDoseCt
-from medsim_perception.reconstruction.fourier import consistent, to_image
+from medsim_perception.reconstruction.fourier import coarse_phase, consistent, to_image
 
 __all__ = ["FoldedUNet", "PostProcessedCt", "PostProcessedMri", "UnrolledCt", "UnrolledMri"]
 
@@ -125,14 +125,17 @@ class PostProcessedMri(nn.Module):
 
     def forward(self, measured: Tensor, masks: Tensor) -> Tensor:
         """Complex images."""
-        image = to_image(measured)
-        return image + _joined(self.clean(_parts(image)))
+        image, phase = to_image(measured), coarse_phase(measured)
+        return image + phase * _joined(self.clean(_parts(image * phase.conj())))
 
 
 class UnrolledMri(nn.Module):
-    """Cascades of a U-Net and a step back to what was measured (Schlemper et al. 2018), by a learned share; the last one entirely."""
+    """Cascades of a U-Net and a step back to what was measured (Schlemper et al. 2018), by a learned share; the last one entirely.
 
-    def __init__(self, cascades: int = 4, widths: tuple[int, ...] = (24, 32), memory: int = 4) -> None:
+    Nets see images turned by the phase of their coarse parts, which are always measured, so that what they see is nearly real.
+    """
+
+    def __init__(self, cascades: int = 5, widths: tuple[int, ...] = (24, 24), memory: int = 4) -> None:
         super().__init__()
         self.memory = memory
         self.cascades = nn.ModuleList(FoldedUNet(5 + memory, 2 + memory, widths) for _ in range(cascades))
@@ -140,14 +143,15 @@ class UnrolledMri(nn.Module):
 
     def forward(self, measured: Tensor, masks: Tensor) -> Tensor:
         """Complex images whose k-space is the measured one where there is a measurement."""
-        filled = image = to_image(measured)
+        image, phase = to_image(measured), coarse_phase(measured)
+        filled = image * phase.conj()
         lines = masks.to(measured.real.dtype).expand(measured.shape)
         memory = lines.new_zeros(len(image), self.memory, *image.shape[-2:])
         for number, cascade in enumerate(self.cascades):
-            change = cascade(torch.cat([_parts(image), _parts(filled), lines, memory], 1)).float()
+            change = cascade(torch.cat([_parts(image * phase.conj()), _parts(filled), lines, memory], 1)).float()
             memory = memory + change[:, 2:]
             last = number == len(self.trust)
-            image = consistent(image + _joined(change[:, :2]), measured, masks, None if last else torch.sigmoid(self.trust[number]))
+            image = consistent(image + phase * _joined(change[:, :2]), measured, masks, None if last else torch.sigmoid(self.trust[number]))
         return image
 
 

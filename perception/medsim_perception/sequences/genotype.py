@@ -16,7 +16,7 @@ from medsim_perception.sequences.nets import GenotypeNet
 from medsim_perception.sequences.reads import SITES, Patients, Reading, draw_genotypes, draw_patients, read_genotypes
 from medsim_perception.supervised import SupervisedLearner
 
-STEPS = 500
+STEPS = 300
 BATCH = 32
 TEST_PATIENTS = 2000
 TEST_SEED = 88_001  # trainings draw from default_rng((seed, step)): (88001, 7, ...) is met by none
