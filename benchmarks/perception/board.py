@@ -30,11 +30,11 @@ from benchmarks.perception.board_page import write_page
 ENV = "medsim/Sepsis-v0"
 OPTIONS: dict[str, Any] = {"step_hours": 4, "xray_hours": 12, "norepinephrine": "nurses", "lungs": "varied"}
 SETTINGS: dict[str, Any] = {
-    "learning_rate": 1e-3, "learning_rate_final": 0.0, "n_steps": 18, "batch_size": 576, "n_epochs": 6, "gamma": 1.0, "gae_lambda": 0.9,
+    "learning_rate": 1e-3, "learning_rate_final": 0.0, "n_steps": 18, "batch_size": 288, "n_epochs": 6, "gamma": 1.0, "gae_lambda": 0.9,
     "ent_coef": 0.0, "activation": "relu", "normalise_rewards": False,
-}  # fmt: skip  # medsim train's for Sepsis, with decisions every 4 h and half as many patients side by side
-ENVS = 128
-STEPS = {"true": 400_000, "true-findings": 400_000, "frozen": 400_000, "blind": 400_000, "raw": 80_000, "fine-tuned": 20_000}
+}  # fmt: skip  # medsim train's for Sepsis, with decisions every 4 h and a quarter of the patients side by side
+ENVS = 64
+STEPS = {"true": 400_000, "true-findings": 400_000, "frozen": 400_000, "blind": 400_000, "raw": 60_000, "fine-tuned": 10_000}
 ARMS = tuple(STEPS)
 TEST_PATIENTS = 1000
 RESULTS = Path(__file__).parent / "results" / "board"
