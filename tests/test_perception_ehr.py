@@ -252,6 +252,16 @@ def test_windows_of_courses_are_the_observations_of_the_environment():
                 assert np.allclose(seen[name][alive], cut[name]), (hour, name)
 
 
+@pytest.mark.parametrize("options", [{"norepinephrine": "nurses", "step_hours": 4}, {"antibiotics": "agent"}, {"step_hours": 2}])
+def test_every_kind_of_environment_gives_courses_with_a_state_at_the_end_of_each_step(options):
+    courses = simulate(12, 3, lungs="varied", **options)
+    there = ~np.isnan(courses.hidden[..., 0])
+    step = options.get("step_hours", 1)
+    for patient, last in enumerate(courses.last_h):
+        assert np.flatnonzero(there[patient]).tolist() == list(range(0, last + 1, step))
+    assert (courses.treatment[..., :2].max(axis=(0, 1)) > 0).all()
+
+
 def test_patients_come_in_parts_and_training_and_test_patients_are_other_people():
     whole, part = simulate(8, 3, arms={"no-treatment": 1.0}), simulate(3, 3, arms={"no-treatment": 1.0}, first_patient=5)
     assert np.array_equal(whole.values[5:], part.values)

@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from medsim_perception.catalogue import recipe  # noqa: E402
 from medsim_perception.gan.conditional import ConditionalLearner, GanSettings  # noqa: E402
 from medsim_perception.gan.cycle import CycleLearner, CycleSettings, cycle_psnr, translate  # noqa: E402
 from medsim_perception.gan.cycle_nets import ScannerTranslation  # noqa: E402
@@ -20,8 +21,10 @@ from medsim_perception.gan.histograms import matched_each, matched_together  # n
 from medsim_perception.gan.nets import ConditionalGenerator, ProjectionDiscriminator, batch_deviation  # noqa: E402
 from medsim_perception.gan.pictures import beside_real, tiled  # noqa: E402
 from medsim_perception.gan.protocol import ARMS, Arm, RareClass, drawn_places, efficiency, score, train_classifier  # noqa: E402
-from medsim_perception.gan.scanner_translation import FIRST_A, FIRST_B, FIRST_TEST, TRAIN_EACH, same_patients, unpaired  # noqa: E402
+from medsim_perception.gan.scanner_translation import FIRST_A, FIRST_B, FIRST_TEST, TRAIN_EACH, likeness, same_patients, unpaired  # noqa: E402
 from medsim_perception.gan.stability import check_finite, stability  # noqa: E402
+from medsim_perception.real_data import data_folder  # noqa: E402
+from medsim_perception.weights import packed  # noqa: E402
 
 CPU = torch.device("cpu")
 TINY = GanSettings(steps=4, batch=8, latent=8, width=8, log_every=1, penalty_every=2)
@@ -181,7 +184,7 @@ def test_a_row_is_not_its_own_neighbour() -> None:
 def test_a_generator_makes_images_of_the_side_it_was_asked_for(side: int) -> None:
     model = ConditionalGenerator(3, side, latent=8, width=8)
     labels = torch.tensor([0, 1, 2, 2])
-    images = model(torch.randn(4, 8), labels)
+    images = model(torch.randn(4, 8), labels).detach()
     assert images.shape == (4, 1, side, side)
     assert 0 <= float(images.min()) <= float(images.max()) <= 1
     assert ProjectionDiscriminator(3, side, 8)(images, labels).shape == (4,)
@@ -345,6 +348,23 @@ def test_no_patient_is_on_both_scanners_nor_in_training_and_judging() -> None:
     likeness = np.array([[np.corrcoef(x.ravel(), y.ravel())[0, 1] for y in pair.b] for x in pair.a])
     assert np.diag(likeness).mean() > likeness[~np.eye(8, dtype=bool)].mean() + 0.1  # the same chest, by another machine
     assert not np.array_equal(pair.a, pair.b)
+
+
+@pytest.mark.parametrize("name", ["chest-gan", "chest-cyclegan"])
+def test_what_a_recipe_ships_is_small_and_what_its_training_averages(name: str) -> None:
+    made = recipe(name)
+    model = made.build()
+    assert len(packed(model, half=True)) <= 400_000
+    if name == "chest-gan" and data_folder() is None:
+        pytest.skip("MEDSIM_DATA is not set: no real images to begin with")
+    learner = made.begin(0, CPU)
+    assert {k: v.shape for k, v in learner.model.state_dict().items()} == {k: v.shape for k, v in model.state_dict().items()}
+
+
+def test_translators_are_judged_by_the_true_picture_of_the_other_scanner() -> None:
+    found = likeness(recipe("chest-cyclegan").build(), same_patients(12, FIRST_TEST))
+    assert found["psnr_b_to_a"] == pytest.approx(found["psnr_untranslated"], abs=0.01)
+    assert found["psnr_untranslated"] < 20 < 60 < min(found["psnr_a_b_a"], found["psnr_b_a_b"])
 
 
 # the protocol and its gate

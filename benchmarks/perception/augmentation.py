@@ -164,28 +164,38 @@ def read_json(path: Path, gan_steps: int) -> dict[str, Any] | None:
     return found if found is not None and found["gan_steps"] == gan_steps else None
 
 
-def run_study(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+def parts_of(name: str, arguments: argparse.Namespace) -> tuple[list[Path], list[Path]]:
+    """Where the generators and the seeds of a task leave their figures."""
+    folder = arguments.out / "augmentation"
+    kinds = (("gan", arguments.gans), ("seed", arguments.seeds))
+    generators, seeds = ([folder / f"{name}-{kind}{number}.json" for number in range(count)] for kind, count in kinds)
+    return generators, seeds
+
+
+def run_study(name: str, arguments: argparse.Namespace) -> None:
     """All generators and seeds of one task, each kept as it is done."""
     study, device = STUDIES[name](), choose_device(arguments.device)
-    parts = arguments.out / "augmentation"
-    models: dict[int, ConditionalGenerator] = {}
-    generators = []
-    for number in range(arguments.gans):
-        models[number], history = trained_generator(study, number, arguments, name)
-        place = parts / f"{name}-gan{number}.json"
+    settings = {"gan_steps": arguments.gan_steps}
+    models: list[ConditionalGenerator] = []
+    generators, seeds = parts_of(name, arguments)
+    for number, place in enumerate(generators):
+        model, history = trained_generator(study, number, arguments, name)
+        models.append(model.to(device))
         if read_json(place, arguments.gan_steps) is None:
-            judged = judged_generator(study, number, models[number].cpu(), history)
-            write_json(place, judged | {"gan_steps": arguments.gan_steps})
-        generators.append(read_json(place, arguments.gan_steps))
-    seeds = []
-    for seed in tqdm(range(arguments.seeds), desc=f"{name} classifiers"):
-        place = parts / f"{name}-seed{seed}.json"
+            write_json(place, judged_generator(study, number, model.cpu(), history) | settings)
+            model.to(device)
+    for seed, place in enumerate(tqdm(seeds, desc=f"{name} classifiers")):
         if read_json(place, arguments.gan_steps) is None:
             number = seed % arguments.gans
-            done = one_seed(study, seed, models[number].to(device), device)
-            write_json(place, done | {"gan_steps": arguments.gan_steps, "generator": number})
-        seeds.append(read_json(place, arguments.gan_steps))
-    return {"generators": generators, "seeds": seeds, "validation_labels": study.validation[1].tolist()}
+            write_json(place, one_seed(study, seed, models[number], device) | settings | {"generator": number})
+
+
+def gathered(name: str, arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """The figures of a task, if all of them are there."""
+    generators, seeds = ([read_json(place, arguments.gan_steps) for place in places] for places in parts_of(name, arguments))
+    if any(part is None for part in (*generators, *seeds)):
+        return None
+    return {"generators": generators, "seeds": seeds, "validation_labels": STUDIES[name]().validation[1].tolist()}
 
 
 def parsed() -> argparse.Namespace:
@@ -204,7 +214,10 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     arguments = parsed()
     torch.set_num_threads(1)
-    results = {name: run_study(name, arguments) for name in arguments.tasks}
+    for name in arguments.tasks:
+        run_study(name, arguments)
+    found = {name: gathered(name, arguments) for name in STUDIES}  # also what an earlier call left
+    results = {name: task for name, task in found.items() if task is not None}
     augmentation_page.write(results, arguments)
 
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.perception.genotype
 
-The two callers are told where each read lies and on which strand; the net finds out. The likelihood caller also knows the error rate and the
-frequencies of genotypes: no caller can do better on average. Test patients are the same for all three and for all seeds.
+The two callers are told where each read lies and on which strand; the net finds out. The likelihood caller also knows the error rate and
+the frequencies of genotypes: no caller can do better on average. Test patients are the same for all three and for all seeds.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ def callers() -> dict[str, dict[str, Any]]:
     for name, reading in READINGS.items():
         group = patients(name)
         majority = np.eye(3)[majority_caller(group)]
-        found[name] = {"majority": scored(majority, group.copies), "likelihood": scored(posterior(group, reading, genotype_priors()), group.copies)}
+        found[name] = {
+            "majority": scored(majority, group.copies),
+            "likelihood": scored(posterior(group, reading, genotype_priors()), group.copies),
+        }
     return found
 
 
@@ -65,23 +68,38 @@ def main() -> None:
     card = save_weights(recipe(), halved(trained(recipe(), 0, chosen)), judged, seed=0, steps=chosen.steps or STEPS, half=True)
     figures = {name: {m: summary([r["readings"][name][m] for r in records]) for m in records[0]["readings"][name]} for name in READINGS}
     overall = {m: summary([r["judge"][m] for r in records]) for m in records[0]["judge"]}
-    write_json(chosen.out / f"{NAME}.json", {"seeds": len(records), "machine": machine(), "judge": overall, "readings": figures, "callers": beside})
+    write_json(
+        chosen.out / f"{NAME}.json", {"seeds": len(records), "machine": machine(), "judge": overall, "readings": figures, "callers": beside}
+    )
     rows = []
     for name in READINGS:
         net, (majority, likelihood) = figures[name], beside[name].values()
         cells = [with_interval(net[m]["seeds"], 4) for m in ("accuracy", "recall of one copy", "calibration error")]
-        rows.append([name, *cells, f"{majority['accuracy']:.4f}", f"{likelihood['accuracy']:.4f}", f"{likelihood['calibration error']:.4f}"])
+        rows.append(
+            [name, *cells, f"{majority['accuracy']:.4f}", f"{likelihood['accuracy']:.4f}", f"{likelihood['calibration error']:.4f}"]
+        )
     mean = overall["accuracy"]["mean"]
-    header = ["reads", "net: accuracy", "net: recall of one copy", "net: calibration error", "majority", "likelihood caller", "its calibration error"]
+    header = [
+        "reads",
+        "net: accuracy",
+        "net: recall of one copy",
+        "net: calibration error",
+        "majority",
+        "likelihood caller",
+        "its calibration error",
+    ]
     lines = [
         "# Genotypes of CYP2C9*2, CYP2C9*3 and VKORC1 -1639G>A from raw reads",
         "",
-        f"Accuracy over the three sites of {PATIENTS} simulated patients of four populations in equal parts; {card.numbers:,} weights, {card.bytes / 1000:.0f} kB.",
-        "The callers beside it are told place and strand of every read; the likelihood caller also error rate and frequencies: it is the ceiling.",
+        f"Accuracy over the three sites of {PATIENTS} simulated patients of four populations in equal parts; {card.numbers:,} weights, "
+        f"{card.bytes / 1000:.0f} kB.",
+        "The callers beside it are told place and strand of every read; the likelihood caller also error rate and frequencies: it is "
+        "the ceiling.",
         "",
         *table(header, rows),
         "",
-        f"On the 2,000 patients of the recipe's judge (error 1 %, coverage 30): accuracy {with_interval(overall['accuracy']['seeds'], 4)}, all three sites right "
+        "On the 2,000 patients of the recipe's judge (error 1 %, coverage 30): accuracy "
+        f"{with_interval(overall['accuracy']['seeds'], 4)}, all three sites right "
         f"{with_interval(overall['accuracy of three']['seeds'], 4)}.",
         f"Goal: {GOAL} or more at 1 % read error: {'reached' if mean >= GOAL else 'not reached'}.",
         "The flanks of CYP2C9*2 and VKORC1 are synthetic (no published sequence could be checked); those of CYP2C9*3 are GRCh38's.",

@@ -2,8 +2,9 @@
 
     python -m benchmarks.perception.hiv_resistance
 
-The rule counts a mutation from 14 % of the reads on (the cut that made the labels, before sequencing noise) and applies HIVDB's own scores, which also
-made the labels: it is what a net can at best equal, except where sequencing hid something. Unseen: combinations that no training met.
+The rule counts a mutation from 14 % of the reads on (the cut that made the labels, before sequencing noise) and applies HIVDB's own
+scores, which also made the labels: it is what a net can at best equal, except where sequencing hid something. Unseen: combinations that no
+training met.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def work_on(seed: int, chosen: Any) -> dict[str, Any]:
 
 def rules() -> dict[str, dict[str, float]]:
     groups = {"": judged_viruses(False), " unseen": judged_viruses(True)}
-    known = {f"{name}{suffix}": value for suffix, group in groups.items() for name, value in scored(rule_calls(group.fractions), group).items()}
+    known = {
+        f"{name}{suffix}": value for suffix, group in groups.items() for name, value in scored(rule_calls(group.fractions), group).items()
+    }
     noisy = judged_viruses(False, sequencing=NOISY)
     return {"judge": known, "noisy": scored(rule_calls(noisy.fractions), noisy)}
 
@@ -53,13 +56,16 @@ def main() -> None:
     lines = [
         "# HIV drug resistance from sequenced protease and reverse transcriptase",
         "",
-        "1,500 simulated patients a row: 119 mutations, ten drugs, mixtures from 20 %, minorities below 8 % that must not be reported, sequencing errors and gaps.",
+        "1,500 simulated patients a row: 119 mutations, ten drugs, mixtures from 20 %, minorities below 8 % that must not be reported, "
+        "sequencing errors and gaps.",
         f"F1 and accuracy are pooled over mutations or drugs. Net of {card.numbers:,} weights, {card.bytes / 1000:.0f} kB.",
         "",
         *table(["figure", "net", "rule (HIVDB's scores of what the reads show)"], rows),
         "",
-        f"Goal (ours): {GOAL} or more in every row but poor sequencing: {'reached' if not short else 'not reached by ' + ', '.join(short)}.",
-        "Where the sequences are aligned and the scores are known, the rule is as good or better: the net is worth having as an encoder that an agent can be",
+        f"Goal (ours): {GOAL} or more in every row but poor sequencing: "
+        f"{'reached' if not short else 'not reached by ' + ', '.join(short)}.",
+        "Where the sequences are aligned and the scores are known, the rule is as good or better: the net is worth having as an "
+        "encoder that an agent can be",
         "trained through. Resistance to darunavir is rare in the combinations used (below 1 % of patients): no figure stands for it alone.",
         "Poor sequencing: 20-40 reads a place, 3 % errors, 5 % of places unread.",
         "",

@@ -4,8 +4,8 @@
     python -m benchmarks.perception.mri_reconstruction    # about 25 minutes of one core; goes on where it stopped
     python -m benchmarks.perception.mri_reconstruction --arms unrolled --seeds 1 --steps 20000 --device cuda --runs FOLDER --out FOLDER
 
-Arms: `unrolled` is the recipe `mri-reconstruction`; `u-net` cleans zero-filled images; `unrolled, phantoms only` learns from no brain. One net
-serves both accelerations. Results are `mri_reconstruction/ARM-seedN.json`, `mri_reconstruction.json` and `mri_reconstruction.md`.
+Arms: `unrolled` is the recipe `mri-reconstruction`; `u-net` cleans zero-filled images; `unrolled, phantoms only` learns from no brain. One
+net serves both accelerations. Results are `mri_reconstruction/ARM-seedN.json`, `mri_reconstruction.json` and `mri_reconstruction.md`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SETS = {
     "rendered": "brains of medsim.imaging, which no training draws from",
     "real_brain": "Colin27, a real brain, 50 axial slices (training knows MNI152 only)",
 }
-NOTE = """One coil, random lines with a full centre (8 % at 4 times, 4 % at 8 times), no noise; every image has a smooth phase of 1 radian (standard
-deviation), as scanners give it. Magnitudes cut to 0..1 are scored, data range 1."""
+NOTE = """One coil, random lines with a full centre (8 % at 4 times, 4 % at 8 times), no noise; every image has a smooth phase of 1 radian
+(standard deviation), as scanners give it. Magnitudes cut to 0..1 are scored, data range 1."""
 
 
 def arms() -> dict[str, Recipe]:

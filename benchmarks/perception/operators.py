@@ -2,8 +2,8 @@
 
     python -m benchmarks.perception.operators
 
-One thread; scikit-image works on one image at a time; ours on one and on 16. Repetitions of all take turns, so that a busy moment hits them alike;
-the median and the 10th and 90th percentile are printed.
+One thread; scikit-image works on one image at a time, ours on one and on 16. Repetitions of all take turns, so that a busy moment hits them
+alike; the median and the 10th and 90th percentile are printed.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     python -m benchmarks.perception.pictures                 # all of them, into docs/images
     python -m benchmarks.perception.pictures --only xrays chart
 
-X-rays over severity, overlays of the segmentation, reconstructions side by side, synthetic beside real, attention over a chart. A picture whose weights or real data are absent is left out, by name.
+X-rays over severity, overlays of the segmentation, reconstructions side by side, synthetic beside real, attention over a chart.
+A picture whose weights or real data are absent is left out, by name.
 """
 
 import argparse

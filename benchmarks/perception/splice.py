@@ -1,7 +1,7 @@
 """Splice junctions, StatLog DNA: accuracy on the 1,186 test windows, beside logistic regression on the same letters.
 
-    python -m benchmarks.perception.splice --fetch     # once: takes DNA.rda from Debian's r-cran-mlbench into MEDSIM_DATA_CACHE or ~/.cache/medsim
-    python -m benchmarks.perception.splice
+    python -m benchmarks.perception.splice --fetch     # once: takes DNA.rda from Debian's r-cran-mlbench into MEDSIM_DATA_CACHE or
+    ~/.cache/medsim python -m benchmarks.perception.splice
 
 Everything was chosen on validation windows cut from the 2,000 training windows.
 """
@@ -82,7 +82,13 @@ def report(records: list[dict[str, Any]], chosen: Any) -> None:
     card = save_weights(
         recipe(), model, {r["seed"]: {name: r[name] for name in names} for r in records}, seed=best, steps=chosen.steps or 500, half=True
     )
-    content = {"seeds": len(records), "machine": machine(), "figures": figures, "baselines": beside, "test windows that are also in training": shared_windows()}
+    content = {
+        "seeds": len(records),
+        "machine": machine(),
+        "figures": figures,
+        "baselines": beside,
+        "test windows that are also in training": shared_windows(),
+    }
     write_json(chosen.out / f"{NAME}.json", content)
     rows = [[f"net, {card.numbers:,} weights, {name}", with_interval(figures[name]["seeds"])] for name in names]
     rows += [[f"{name} (measured here)", f"{value:.3f}"] for name, value in beside.items()]
@@ -90,12 +96,14 @@ def report(records: list[dict[str, Any]], chosen: Any) -> None:
     lines = [
         "# Splice junctions (StatLog DNA)",
         "",
-        "Accuracy on StatLog's 1,186 test windows after training on its 2,000, mean over seeds with the 95 % t interval; weights in half precision.",
+        "Accuracy on StatLog's 1,186 test windows after training on its 2,000, mean over seeds with the 95 % t interval; weights in "
+        "half precision.",
         "",
         *table(["what", "figure"], rows),
         "",
         f"Goal: mean accuracy of {GOAL} or more, logistic regression {PUBLISHED_LOGISTIC}: {'reached' if mean >= GOAL else 'not reached'}.",
-        f"{content['test windows that are also in training']} of the test windows occur among the training windows too: that is StatLog's split, kept as it is.",
+        f"{content['test windows that are also in training']} of the test windows occur among the training windows too: that is "
+        "StatLog's split, kept as it is.",
         "Architecture, steps and penalties were chosen on validation windows cut from the training windows.",
         "",
         f"Command: `python -m benchmarks.perception.splice --seeds {len(records)}`; {machine()}; seeds 0-{len(records) - 1}; "

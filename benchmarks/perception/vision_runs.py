@@ -58,14 +58,14 @@ def per_seed(name: str, chosen: argparse.Namespace, work: Callable[[int], dict[s
         if not path.is_file():
             start = time.process_time()
             record = {"seed": seed, **work(seed)}
-            write_json(path, {**record, "cpu_seconds": round(time.process_time() - start, 1)})
+            write_json(path, {**record, "cpu_seconds": round(time.process_time() - start, 1)}, indent=None)
         records.append(json.loads(path.read_text()))
     return records
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any], indent: int | None = 1) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_whole(path, (json.dumps(content, indent=indent) + "\n").encode())
 
 
 def write_page(path: Path, lines: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
 """The recipe `ehr-multitask`: the hidden state of a simulated patient, and what comes next, from the chart of 24 hours.
 
 It learns from training patients of `medsim/Sepsis-v0` under protocols and under the treatments of agents that are still learning, with
-both kinds of lungs, steps of 1, 2 and 4 hours, and antibiotics on the patient's or the agent's clock, and is judged on test patients, who
-are other people.
+both kinds of lungs, steps of 1, 2 and 4 hours, norepinephrine by the agent or by nurses, and antibiotics on the patient's or the agent's
+clock, and is judged on test patients, who are other people.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from medsim_perception.supervised import SupervisedLearner
 __all__ = ["PATIENTS", "TEST_SEED", "Cohort", "cohort", "judge", "labels", "loss_of", "recipe"]
 
 KINDS: tuple[tuple[float, Mapping[str, Any]], ...] = (
-    (0.45, {"lungs": "varied"}),
-    (0.20, {"lungs": "typical"}),
-    (0.15, {"lungs": "varied", "step_hours": 4}),
+    (0.30, {"lungs": "varied"}),
+    (0.15, {"lungs": "typical"}),
     (0.10, {"lungs": "varied", "step_hours": 2}),
+    (0.10, {"lungs": "varied", "step_hours": 4}),
+    (0.25, {"lungs": "varied", "step_hours": 4, "norepinephrine": "nurses"}),
     (0.10, {"lungs": "varied", "antibiotics": "agent"}),
 )
 """Shares of training patients and the environment they live in (chosen)."""

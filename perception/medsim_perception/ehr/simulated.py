@@ -29,6 +29,8 @@ ARMS: Mapping[str, float] = {**SENSIBLE_ARMS, "no-treatment": 0.2, "noisy": 1.5,
 """Shares of patients (chosen): protocols, and what an agent that is still learning does. `noisy` is the adaptive rule with doses times a
 random factor, `sticky` draws levels of the discrete grid anew about every four steps, `hourly` at every step."""
 
+MOST = (1000.0, 2.0)  # mL/h, mcg/kg/min: the environment's limits of doses
+
 Floats = NDArray[np.float32]
 
 
@@ -123,7 +125,7 @@ class _Caregivers:
         self.policies = {name: POLICIES["adaptive" if name == "noisy" else name]() for name in arms if name not in ("sticky", "hourly")}
         for policy in self.policies.values():
             policy.begin(bedside)
-        self.width = bedside.single_action_space.shape[0]
+        self.width = bedside.single_action_space.shape[0]  # 1: nurses titrate norepinephrine; 3: antibiotics are the agent's too
         self.levels = self._drawn_levels(bedside.num_envs)
 
     def act(self, seen: NDArray[Any]) -> NDArray[np.float64]:
@@ -138,9 +140,9 @@ class _Caregivers:
             if name == "sticky":
                 actions[who] = self.levels[who]
             elif name in self.policies:
-                actions[who] = self.policies[name].act(seen)[who]
+                actions[who] = self.policies[name].act(seen)[who, : self.width]
                 if name == "noisy":
-                    actions[who, :2] = np.minimum(actions[who, :2] * factor[who], (1000.0, 2.0))
+                    actions[who, :2] = np.minimum(actions[who, :2] * factor[who, : self.width], MOST[: self.width])
         return actions
 
     def _drawn_levels(self, n: int) -> NDArray[np.float64]:
@@ -149,7 +151,7 @@ class _Caregivers:
         index = self.generator.integers(LEVELS, size=(2, n))
         doses = [np.take(FLUID_LEVELS_ML_PER_H, index[0]), np.take(NOREPINEPHRINE_LEVELS_MCG_PER_KG_PER_MIN, index[1])]
         more = [self.generator.random(n) < 0.3] if self.width == 3 else []
-        return np.stack([*doses, *more], axis=-1).astype(np.float64)
+        return np.stack([*doses, *more], axis=-1).astype(np.float64)[:, : self.width]
 
 
 def observations(courses: Courses, patients: NDArray[np.int64], hours: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

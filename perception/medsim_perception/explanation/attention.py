@@ -28,7 +28,7 @@ class Attentive(Protocol):
 def attention_of(model: Any, values: Tensor, mask: Tensor, hours_since: Tensor, statics: Tensor) -> Tensor:
     """A model's attention weights of hours, (n, T), checked; raises TypeError for a model that has none."""
     if not isinstance(model, Attentive):
-        raise TypeError(f"the model must have a method `attention` (values, mask, hours_since, statics), and {type(model).__name__} has none")
+        raise TypeError(f"the model must have a method `attention` of a chart, and {type(model).__name__} has none")
     with torch.no_grad():
         return checked(model.attention(values, mask, hours_since, statics))
 
@@ -72,5 +72,5 @@ def checked(weights: Tensor) -> Tensor:
         raise ValueError(f"attention weights must be floats (n, T), not {weights.dtype} {tuple(weights.shape)}")
     sums = weights.sum(1)
     if not (bool((weights >= 0).all()) and bool(((sums - 1).abs() <= SUM_OFF).all())):
-        raise ValueError(f"attention weights must be 0 or more and sum to 1 over hours, not to {float(sums.min()):g} .. {float(sums.max()):g}")
+        raise ValueError(f"attention weights must be 0 or more and sum to 1, not to {float(sums.min()):g} .. {float(sums.max()):g}")
     return weights

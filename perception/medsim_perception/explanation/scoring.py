@@ -28,7 +28,7 @@ def pointing(maps: ArrayLike, masks: ArrayLike) -> Floats:
     return np.asarray((highest & inside).sum(1) / highest.sum(1))
 
 
-def pointing_by_chance(masks: ArrayLike, within: ArrayLike | None = None) -> Floats:
+def pointing_by_chance(masks: ArrayLike, within: Any = None) -> Floats:
     """What a random place scores, (n,): the mask's share of the picture, or of the part `within` (bool, the masks' shape)."""
     inside = flat_masks(masks)
     there = np.ones_like(inside) if within is None else flat_masks(within)

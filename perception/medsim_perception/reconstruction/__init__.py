@@ -7,6 +7,6 @@ from medsim_perception.reconstruction.phantoms import random_phantoms
 from medsim_perception.reconstruction.tomography import ParallelBeam
 
 __all__ = [
-    "FoldedUNet", "LowDoseCt", "ParallelBeam", "PostProcessedCt", "PostProcessedMri", "UnrolledCt", "UnrolledMri", "coarse_phase", "consistent",
-    "from_hu", "line_masks", "random_phantoms", "random_phase", "to_hu", "to_image", "to_kspace",
+    "FoldedUNet", "LowDoseCt", "ParallelBeam", "PostProcessedCt", "PostProcessedMri", "UnrolledCt", "UnrolledMri", "coarse_phase",
+    "consistent", "from_hu", "line_masks", "random_phantoms", "random_phase", "to_hu", "to_image", "to_kspace",
 ]  # fmt: skip

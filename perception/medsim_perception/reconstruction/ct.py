@@ -16,7 +16,7 @@ from medsim_perception.reconstruction.dose import LowDoseCt, from_hu
 from medsim_perception.reconstruction.judging import decibel_loss, gains, in_batches, quick_in_bfloat16, score, training_images
 from medsim_perception.reconstruction.nets import UnrolledCt
 from medsim_perception.reconstruction.phantoms import random_phantoms
-from medsim_perception.reconstruction.real_slices import CT_HEAD, available, head_ct, shrink
+from medsim_perception.reconstruction.real_slices import CT_HEAD, CT_SLICE, available, ct_slice, head_ct, shrink
 from medsim_perception.supervised import Batch, SupervisedLearner
 
 __all__ = ["CT", "CtBatches", "begin_from", "build", "in_circle", "judge", "recipe", "rendered_bodies", "test_heads", "test_phantoms"]
@@ -76,7 +76,7 @@ def test_heads() -> Tensor:
 
 
 def rendered_bodies(tumour_mm: float | None = None) -> Tensor:
-    """Chests and bellies of simulated patients, rendered at four times the resolution and averaged; no training draws any, (200, 1, 64, 64).
+    """Chests and bellies of simulated patients, rendered at 4 times the resolution and averaged, which no training draws, (200, 1, 64, 64).
 
     They are scanned as if they were as wide as a head, since so few photons do not pass a whole body.
     """
@@ -91,10 +91,12 @@ def in_circle(images: Tensor) -> Tensor:
 
 
 def judge(model: nn.Module, device: torch.device) -> dict[str, float]:
-    """PSNR and SSIM of back-projection and net on test phantoms, on rendered bodies, and on the real head where it is there."""
+    """PSNR and SSIM of back-projection and net on test phantoms, on rendered bodies, and on the real slices that are there."""
     sets = {"phantoms": test_phantoms(), "rendered": rendered_bodies()}
     if available(CT_HEAD):
         sets["real_head"] = test_heads()
+    if available(CT_SLICE):
+        sets["real_spine"] = in_circle(from_hu(torch.from_numpy(shrink(ct_slice()[None], CT.beam.size)))[:, None])
     metrics: dict[str, float] = {}
     for name, images in sets.items():
         sinograms = CT.scan(images, torch.Generator().manual_seed(TEST_SEED))

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -40,7 +41,7 @@ def template_slices() -> Tensor:
     return torch.from_numpy(np.stack([np.stack(slices), np.stack(levels)], 1).astype(np.float32))
 
 
-def _centred(plane: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _centred(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     """A plane (1 mm) cut to what is not empty, in the middle of a square."""
     rows, columns = (np.flatnonzero((plane > 0.02).any(axis)) for axis in (1, 0))
     part = plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

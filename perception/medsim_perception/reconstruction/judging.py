@@ -51,7 +51,7 @@ def decibel_loss(images: Tensor, truth: Tensor) -> Tensor:
 @torch.no_grad()
 def in_batches(model: Callable[..., Tensor], *measured: Tensor, device: torch.device | str = "cpu", size: int = 64) -> Tensor:
     """What a model makes of measurements (n, ...), on the CPU; it works on so many at a time."""
-    parts = zip(*(one.split(size) for one in measured), strict=True)
+    parts = zip(*(torch.split(one, size) for one in measured), strict=True)
     return torch.cat([model(*(one.to(device) for one in part)).cpu() for part in parts])
 
 

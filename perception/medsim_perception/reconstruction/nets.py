@@ -82,7 +82,8 @@ class PostProcessedCt(nn.Module):
     def forward(self, sinograms: Tensor) -> Tensor:
         """Images, about 0..1."""
         sharp, soft = (self.ct.beam.filtered_backprojection(sinograms, window) for window in ("ramp", "hann"))
-        return soft + self.clean(torch.cat([sharp, soft], 1)).float()
+        images: Tensor = soft + self.clean(torch.cat([sharp, soft], 1)).float()
+        return images
 
 
 class UnrolledCt(nn.Module):

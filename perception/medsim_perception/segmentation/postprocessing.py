@@ -70,7 +70,7 @@ def tidy_chest(masks: Any, names: tuple[str, ...] = ("lungs", "heart", "consolid
 
 def tidy_one(masks: Mask, names: tuple[str, ...]) -> Mask:
     """The masks of one chest, (k, h, w)."""
-    found = {name: mask for name, mask in zip(names, masks, strict=True)}
+    found = dict(zip(names, masks, strict=True))
     whole = fill_holes(largest_on_each_side(found["lungs"])) if "lungs" in found else None
     for name, mask in found.items():
         if name == "lungs":

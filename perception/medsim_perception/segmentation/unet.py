@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medsim_perception.vision.nets import group_norm
+
 __all__ = ["UNet"]
 
 WIDEST = 4  # chosen: of the width; wider levels would hold most of the weights and see 8 x 8 pixels
@@ -83,7 +85,7 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.first, self.second = (nn.Conv2d(a, outputs, 3, padding=1, bias=False) for a in (inputs, outputs))
-        self.first_norm, self.second_norm = (nn.GroupNorm(max(1, outputs // 8) if outputs % 8 == 0 else outputs // 4, outputs) for _ in "12")
+        self.first_norm, self.second_norm = group_norm(outputs), group_norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps of `outputs` channels, as large."""

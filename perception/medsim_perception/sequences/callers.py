@@ -1,7 +1,7 @@
 """Genotype callers to compare a network with: by majority, and the likelihood caller that nothing can beat on these reads.
 
-Both are told where each read lies and on which strand, which a network has to find out. The likelihood caller also knows the error rate and the
-frequencies of the genotypes, so that its chances are the exact posterior: a ceiling, not a competitor.
+Both are told where each read lies and on which strand, which a network has to find out. The likelihood caller also knows the error rate
+and the frequencies of the genotypes, so that its chances are the exact posterior: a ceiling, not a competitor.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def posterior(patients: Patients, reading: Reading, priors: NDArray[np.float64])
 def _log_likelihood(counts: NDArray[np.int64], share: float, error: float) -> NDArray[np.float64]:
     """Of reads of either allele where a share of the molecules carries the variant; other bases weigh the same for all genotypes."""
     right, wrong = 1 - error, max(error / 3, 1e-12)
-    value: NDArray[np.float64] = counts[..., 0] * np.log(right * (1 - share) + wrong * share) + counts[..., 1] * np.log(right * share + wrong * (1 - share))
+    value: NDArray[np.float64] = counts[..., 0] * np.log(right * (1 - share) + wrong * share) + counts[..., 1] * np.log(
+        right * share + wrong * (1 - share)
+    )
     return value
 
 

@@ -19,8 +19,18 @@ GAPS = "-."  # nothing was read here
 
 _DNA_CODES = {
     **{base: base for base in BASES},
-    "U": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
-    "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT",
+    "U": "T",
+    "R": "AG",
+    "Y": "CT",
+    "S": "CG",
+    "W": "AT",
+    "K": "GT",
+    "M": "AC",
+    "B": "CGT",
+    "D": "AGT",
+    "H": "ACT",
+    "V": "ACG",
+    "N": "ACGT",
 }
 _PROTEIN_CODES = {**{acid: acid for acid in AMINO_ACIDS}, "B": "DN", "Z": "EQ", "J": "IL", "X": AMINO_ACIDS}
 

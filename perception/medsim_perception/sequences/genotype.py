@@ -49,16 +49,27 @@ def build() -> nn.Module:
 
 
 def begin(seed: int, device: torch.device) -> Learner:
-    """A training on fresh patients at every step: error rates of 0.2 to 12 %, coverages of 8 to 60; half of them as populations have them."""
+    """A training on fresh patients of all populations at every step, read with errors of 0.2 to 12 % and coverages of 8 to 60."""
     torch.manual_seed(seed)
     return SupervisedLearner(
-        build(), sample, loss, seed=seed, device=device, steps=STEPS, batch_size=BATCH, learning_rate=6e-3, weight_decay=1e-3, averaging=0.97
+        build(),
+        sample,
+        loss,
+        seed=seed,
+        device=device,
+        steps=STEPS,
+        batch_size=BATCH,
+        learning_rate=6e-3,
+        weight_decay=1e-3,
+        averaging=0.97,
     )
 
 
 def sample(rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Reads, which exist, what each shows, and copies, of new patients of one random reading."""
-    reading = Reading(error=float(np.exp(rng.uniform(np.log(0.002), np.log(0.12)))), coverage=float(np.exp(rng.uniform(np.log(8), np.log(60)))), least=3)
+    reading = Reading(
+        error=float(np.exp(rng.uniform(np.log(0.002), np.log(0.12)))), coverage=float(np.exp(rng.uniform(np.log(8), np.log(60)))), least=3
+    )
     patients = read_genotypes(draw_genotypes(size, rng), rng, reading)
     return tuple(map(torch.from_numpy, (patients.reads, patients.present, patients.shown, patients.copies)))  # type: ignore[return-value]
 
@@ -102,7 +113,7 @@ def judge(model: nn.Module, device: torch.device) -> dict[str, float]:
 
 
 def scored(chances: NDArray[np.floating], copies: NDArray[np.int64]) -> dict[str, float]:
-    """Accuracy over sites and of all three sites together, recall of carriers of one copy, log loss, and calibration of the largest chance."""
+    """Accuracy over sites and of all three together, recall of one copy, log loss, and calibration of the largest chance."""
     called = chances.argmax(2)
     true_chance = np.take_along_axis(chances, copies[..., None], 2)
     return {

@@ -93,7 +93,9 @@ def judge(model: nn.Module, device: torch.device) -> dict[str, float]:
     figures: dict[str, float] = {}
     for unseen in (False, True):
         viruses = judged_viruses(unseen)
-        figures |= {f"{name}{' unseen' if unseen else ''}": value for name, value in scored(net_calls(model, viruses, device), viruses).items()}
+        figures |= {
+            f"{name}{' unseen' if unseen else ''}": value for name, value in scored(net_calls(model, viruses, device), viruses).items()
+        }
     return figures
 
 
@@ -110,7 +112,7 @@ def net_calls(model: nn.Module, viruses: Viruses, device: torch.device) -> Calle
     """What the net says, at a chance of one half."""
     model.eval()
     with torch.inference_mode():
-        parts = [model(part.to(device)) for part in torch.from_numpy(viruses.fractions).split(250)]
+        parts = [model(part.to(device)) for part in torch.split(torch.from_numpy(viruses.fractions), 250)]
     found, drugs = (torch.cat(answer).cpu().numpy() > 0 for answer in zip(*parts, strict=True))
     return Called(found, drugs)
 

@@ -39,8 +39,8 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Channels along the chain, (n, outputs, length)."""
-        y = self.dropout(functional.relu(self.norm(self.conv(x))))
-        return x + y if self.shortcut else y
+        y: Tensor = self.dropout(functional.relu(self.norm(self.conv(x))))
+        return torch.add(x, y) if self.shortcut else y
 
 
 class AttentionPool(nn.Module):
@@ -61,7 +61,7 @@ class AttentionPool(nn.Module):
 
 
 class WindowNet(nn.Module):
-    """Classes of windows of fixed length, where the place of a letter counts: convolutions, then what was found place by place and on average.
+    """Classes of windows of fixed length, by what was found place by place and on average.
 
     After the convolutions a few channels are kept at every place and answered linearly, place by place; attention heads add averages over
     the window for what may lie anywhere.
@@ -129,9 +129,9 @@ class ReadEvidence(NamedTuple):
 class GenotypeNet(nn.Module):
     """Genotypes from unaligned reads of unknown strand: each read is recognised by itself, then the evidence is counted.
 
-    A read's two strands pass the same convolutions and the better match wins at each filter, so the answer cannot depend on the strand. The read
-    net gives the chance that a read shows allele 1 or 2 of each site, or none of them (a place that was not covered); their sums over a
-    patient's reads, in any order, give the chances of 0, 1 and 2 copies of the second allele at each site.
+    A read's two strands pass the same convolutions and the better match wins at each filter, so the answer cannot depend on the strand.
+    The read net gives the chance that a read shows allele 1 or 2 of each site, or none of them (a place that was not covered); their sums
+    over a patient's reads, in any order, give the chances of 0, 1 and 2 copies of the second allele at each site.
     """
 
     def __init__(self, sites: int, *, channels: int = 48, width: int = 15, hidden: int = 48, evidence: int = 24) -> None:
@@ -158,7 +158,9 @@ class GenotypeNet(nn.Module):
     def gather(self, reads: Tensor, present: Tensor) -> ReadEvidence:
         """The evidence of reads (n, r, length, 4), those that exist (n, r) only."""
         if reads.ndim != 4 or present.shape != reads.shape[:2] or present.dtype != torch.bool:
-            raise ValueError(f"reads must be (n, r, length, 4) and present (n, r) bool, not {tuple(reads.shape)} and {tuple(present.shape)}")
+            raise ValueError(
+                f"reads must be (n, r, length, 4) and present (n, r) bool, not {tuple(reads.shape)} and {tuple(present.shape)}"
+            )
         shares = self.shares(self.read_logits(reads[present]), present)
         return ReadEvidence(shares.sum(1), shares)
 
@@ -171,7 +173,7 @@ class GenotypeNet(nn.Module):
         chances = torch.softmax(logits, dim=1)[:, :-1]
         shares = chances.new_zeros((*present.shape, self.sites * 2))
         shares[present] = chances
-        return shares.unflatten(2, (self.sites, 2))
+        return shares.view(*present.shape, self.sites, 2)
 
     def call(self, counts: Tensor) -> Tensor:
         """Logits of 0, 1, 2 copies, (n, sites, 3), from counts (n, sites, 2)."""

@@ -1,12 +1,12 @@
 """Sequencing reads of three sites that set the warfarin dose: CYP2C9 *2 and *3, and VKORC1 -1639G>A.
 
 A patient carries two haplotypes of CYP2C9 (*1, *2 or *3: the two variants are never on one) and two of VKORC1, drawn by the allele
-frequencies of a population. Amplicons around each site are read from random starts, on either strand, with errors; a heterozygote's two alleles
-are not read quite equally often. What a caller gets are the reads alone, without site, place or strand.
+frequencies of a population. Amplicons around each site are read from random starts, on either strand, with errors; a heterozygote's two
+alleles are not read quite equally often. What a caller gets are the reads alone, without site, place or strand.
 
-Sites: rs1799853 (NM_000771 c.430C>T), rs1057910 (c.1075A>C), rs9923231 (NM_024006 c.-1639G>A), each named on its gene's strand. Frequencies: 1000
-Genomes Project, African, European, Admixed American and East Asian super-populations, as tabulated in PMC6562764, Table 1. Which genotypes go
-with which dose is the affair of whoever doses.
+Sites: rs1799853 (NM_000771 c.430C>T), rs1057910 (c.1075A>C), rs9923231 (NM_024006 c.-1639G>A), each named on its gene's strand.
+Frequencies: 1000 Genomes Project, African, European, Admixed American and East Asian super-populations, as tabulated in PMC6562764, Table
+1. Which genotypes go with which dose is the affair of whoever doses.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""HIV drug resistance: mutations of protease and reverse transcriptase, the combinations seen in patients, and what they mean for ten drugs.
+"""HIV drug resistance: mutations of two genes, the combinations seen in patients, and what they mean for ten drugs.
 
-The reference is the subtype B sequence of Stanford's HIVDB; penalty scores are those of its algorithm HIVDB 10.2, by which clinical laboratories
-report resistance (Liu and Shafer, Clin Infect Dis 2006;42:1608-1618). `data/SOURCES.md` says which files these tables were taken from.
+The reference is the subtype B sequence of Stanford's HIVDB; penalty scores are those of its algorithm HIVDB 10.2, by which clinical
+laboratories report resistance (Liu and Shafer, Clin Infect Dis 2006;42:1608-1618). `data/SOURCES.md` says which files these tables were
+taken from.
 """
 
 from __future__ import annotations
@@ -22,9 +23,16 @@ GENES = {"PR": PROTEASE, "RT": REVERSE_TRANSCRIPTASE}
 OFFSETS = {"PR": 0, "RT": len(PROTEASE)}  # where a gene begins in the joined sequence
 LENGTH = len(PROTEASE) + len(REVERSE_TRANSCRIPTASE)
 DRUGS = {
-    **{"3TC": "NRTI", "ABC": "NRTI", "AZT": "NRTI", "TDF": "NRTI"},
-    **{"EFV": "NNRTI", "RPV": "NNRTI", "DOR": "NNRTI"},
-    **{"ATV/r": "PI", "DRV/r": "PI", "LPV/r": "PI"},
+    "3TC": "NRTI",
+    "ABC": "NRTI",
+    "AZT": "NRTI",
+    "TDF": "NRTI",
+    "EFV": "NNRTI",
+    "RPV": "NNRTI",
+    "DOR": "NNRTI",
+    "ATV/r": "PI",
+    "DRV/r": "PI",
+    "LPV/r": "PI",
 }
 GENE_OF_CLASS = {"NRTI": "RT", "NNRTI": "RT", "PI": "PR"}
 RESISTANT_SCORE = 30  # HIVDB: 30-59 intermediate, 60 and above high-level resistance
@@ -90,7 +98,8 @@ def _pattern(row: dict[str, str]) -> Pattern:
 def polymorphisms() -> tuple[Polymorphism, ...]:
     """Variations of untreated subtype B patients, 1 % and above."""
     return tuple(
-        Polymorphism(Mutation(row["gene"], int(row["position"]), row["amino_acid"]), float(row["fraction"])) for row in _rows("hiv_polymorphisms.csv")
+        Polymorphism(Mutation(row["gene"], int(row["position"]), row["amino_acid"]), float(row["fraction"]))
+        for row in _rows("hiv_polymorphisms.csv")
     )
 
 

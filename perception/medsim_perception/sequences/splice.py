@@ -41,10 +41,15 @@ def splice_file() -> Path:
 
 
 def read_splice_windows(path: Path | None = None) -> tuple[SpliceWindows, SpliceWindows]:
-    """StatLog's 2,000 training and 1,186 test windows; raises FileNotFoundError where the file is absent, ValueError where it is damaged."""
+    """StatLog's 2,000 training and 1,186 test windows.
+
+    Raises FileNotFoundError where the file is absent, ValueError where it is damaged.
+    """
     path = splice_file() if path is None else path
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: `python -m benchmarks.perception.splice --fetch` takes it from Debian's r-cran-mlbench")
+        raise FileNotFoundError(
+            f"{path} is missing: `python -m benchmarks.perception.splice --fetch` takes it from Debian's r-cran-mlbench"
+        )
     try:
         bases, labels = _decoded(read_rda(path)["DNA"])
     except (KeyError, IndexError, struct.error, lzma.LZMAError, ValueError) as error:

@@ -54,7 +54,16 @@ def learner(windows: tuple[Tensor, Tensor], seed: int, device: torch.device, ste
         return x[rows], y[rows]
 
     return SupervisedLearner(
-        build(), sample, committee_loss, seed=seed, device=device, steps=steps, learning_rate=4e-3, weight_decay=0.02, schedule="cosine", averaging=0.98
+        build(),
+        sample,
+        committee_loss,
+        seed=seed,
+        device=device,
+        steps=steps,
+        learning_rate=4e-3,
+        weight_decay=0.02,
+        schedule="cosine",
+        averaging=0.98,
     )
 
 

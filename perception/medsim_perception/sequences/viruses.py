@@ -1,8 +1,9 @@
 """Sequenced HIV populations of simulated patients: which mutations are there, and what the sequencer shows of them.
 
 A patient's virus carries, for each drug class, no mutation or a combination that was seen in patients, and the variations of untreated
-people. A mutation may be shared by only a part of the population (a mixture); parts below 10 % are minorities that no report counts. Sequencing
-draws `depth` reads a place, each wrong with the error rate, and leaves places unread. What is shown is the fraction of each amino acid.
+people. A mutation may be shared by only a part of the population (a mixture); parts below 10 % are minorities that no report counts.
+Sequencing draws `depth` reads a place, each wrong with the error rate, and leaves places unread. What is shown is the fraction of each
+amino acid.
 """
 
 from __future__ import annotations
@@ -15,8 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsim_perception.sequences.encoding import AMINO_ACIDS
-from medsim_perception.sequences.resistance import DRUGS, GENE_OF_CLASS, LENGTH, PROTEASE, REVERSE_TRANSCRIPTASE
-from medsim_perception.sequences.resistance import Pattern, mutations, patterns, polymorphisms, resistant
+from medsim_perception.sequences.resistance import (
+    DRUGS,
+    GENE_OF_CLASS,
+    LENGTH,
+    PROTEASE,
+    REVERSE_TRANSCRIPTASE,
+    Pattern,
+    mutations,
+    patterns,
+    polymorphisms,
+    resistant,
+)
 
 UNMUTATED = 0.5  # chosen: half of the patients carry no mutation of a class, so that both answers are learnt
 MIXED = 0.3  # chosen: 3 mutations in 10 are mixtures
@@ -61,7 +72,8 @@ def draw_viruses(
 ) -> Viruses:
     """Patients drawn from the combinations given (default: all), commoner ones more often; raises ValueError for n below 1.
 
-    A share of them (`altered`) carries a combination that was changed at random, mutations lost and added: for training beyond what was seen.
+    A share of them (`altered`) carries a combination that was changed at random, mutations lost and added: for training beyond what was
+    seen.
     """
     if n < 1:
         raise ValueError(f"n must be 1 or more, not {n}")
@@ -130,11 +142,11 @@ def _sequence(population: NDArray[np.float64], rng: np.random.Generator, how: Se
     """Fractions that reads show, (n, places, 20)."""
     n, places, acids = population.shape
     low, high = how.depth
-    depth = np.exp(rng.uniform(np.log(low), np.log(high + 1), n)).astype(np.int64).clip(low, high)
+    depth: NDArray[np.int64] = np.exp(rng.uniform(np.log(low), np.log(high + 1), n)).astype(np.int64).clip(low, high)
     shown = population * (1 - how.error) + (1 - population) * how.error / (acids - 1)
-    counts = rng.multinomial(depth[:, None], shown / shown.sum(2, keepdims=True))
-    fractions = (counts / depth[:, None, None]).astype(np.float32)
-    first, last = rng.integers(0, 8, n), rng.integers(0, 8, n)  # chosen: up to 7 places at either end are often lost
+    counts = rng.multinomial(np.repeat(depth, places).reshape(n, places), shown / shown.sum(2, keepdims=True))
+    fractions: NDArray[np.float32] = (counts / depth[:, None, None]).astype(np.float32)
+    first, last = rng.integers(0, 8, (2, n))  # chosen: up to 7 places at either end are often lost
     at = np.arange(places)
     lost = (at < first[:, None]) | (at >= places - last[:, None]) | (rng.random((n, places)) < how.unread)
     fractions[lost] = 0.0
