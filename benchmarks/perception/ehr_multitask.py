@@ -88,7 +88,8 @@ def page(records: list[dict[str, Any]], found: dict[str, Any]) -> list[str]:
         *table(["measure", "network"], [[name, with_interval([r["network"][name] for r in records])] for name in others]), "",
         "`coverage_90`: how often the 90 % interval of the state holds the truth.", "",
         f"Command: `python -m benchmarks.perception.ehr_multitask --seeds {len(records)}`. Machine: {machine()};",
-        f"{sum(r['cpu_seconds'] for r in records) / len(records):.0f} CPU-seconds a seed, without those of the training if it was there already (150).",
+        f"{sum(r['cpu_seconds'] for r in records) / len(records):.0f} CPU-seconds a seed, without those of the training if it was there",
+        "already (150).",
     ]  # fmt: skip
 
 
