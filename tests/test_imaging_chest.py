@@ -4,6 +4,8 @@ import hashlib
 import os
 import subprocess
 import sys
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from scipy.stats import spearmanr
 from medsim.imaging import LOBES, SCANNERS, VIEWS, ChestFindings, ChestImages, image_keys, provenance, random_findings, render_chest
 
 KEYS = image_keys(11, 300)
+ROOT = Path(__file__).parent.parent
 
 
 def lung_grey(pictures: ChestImages) -> np.ndarray:
@@ -43,16 +46,12 @@ def test_within_a_patient_lungs_whiten_with_every_step_of_water(scanner: str, vi
         assert (np.diff(lung_grey(pictures)) > 0.0).all()
 
 
-def test_oedema_lies_around_the_hila_before_the_rims_of_the_lungs() -> None:
-    dry = render_chest(KEYS[:60], ChestFindings(), masks=True, size=96)
-    wet = render_chest(KEYS[:60], ChestFindings(lung_water_ml_per_kg=16.0), masks=True, size=96)
-    grown = wet.image[:, 0].astype(float) - dry.image[:, 0]
-    columns = np.abs(np.arange(96) - 47.5) / 48.0
-    inner, outer = columns < 0.4, columns > 0.62
-    rows = slice(30, 60)
-    for part in range(60):
-        lungs = dry.masks["lungs"][part, rows]
-        assert grown[part, rows][lungs & inner].mean() > grown[part, rows][lungs & outer].mean() + 5.0
+def test_oedema_is_seen_around_the_hila_before_the_rims_of_the_lungs() -> None:
+    pictures = render_chest(KEYS, ChestFindings(lung_water_ml_per_kg=11.0), masks=True)
+    _, _, columns = np.nonzero(pictures.masks["oedema"])
+    _, _, lung_columns = np.nonzero(pictures.masks["lungs"])
+    assert 0.05 < share(pictures, "oedema").mean() < 0.5
+    assert np.abs(columns - 31.5).mean() < 0.8 * np.abs(lung_columns - 31.5).mean()
 
 
 def test_normal_water_is_no_oedema_and_much_water_is_all_oedema() -> None:
@@ -86,7 +85,7 @@ def test_effusion_is_nothing_at_0_ml_and_grows_with_every_step() -> None:
     volumes = [0.0, 175.0, 500.0, 1000.0, 2000.0, 4000.0]
     areas = [share(render_chest(KEYS, ChestFindings(effusion_ml=ml), masks=True, size=96), "effusion") for ml in volumes]
     assert not areas[0].any()
-    for less, more in zip(areas[:-1], areas[1:], strict=True):
+    for less, more in pairwise(areas):
         assert (more >= less).all()
         assert more.mean() > less.mean()
     assert (areas[2] > 0.0).all()  # half a litre is seen in everybody
@@ -171,19 +170,17 @@ def test_patients_differ_and_so_do_seeds() -> None:
     assert not np.array_equal(pictures, render_chest(image_keys(12, 20), ChestFindings()).image)
 
 
-def test_scanner_b_is_noisier_blurrier_and_flatter() -> None:
-    size = 64
-    pictures = {
-        name: np.stack([render_chest(image_keys(5, 40, image=k), ChestFindings(), scanner=name).image[:, 0] for k in range(6)]).astype(
-            float
-        )
-        for name in SCANNERS
-    }
-    middle = {name: images[:, :, 8 : size - 8, 8 : size - 8] for name, images in pictures.items()}
-    noise = {name: np.diff(images - images.mean((2, 3), keepdims=True), axis=0).std() for name, images in middle.items()}
+def test_scanner_b_is_noisier_and_blurrier() -> None:
+    noise, sharpness = {}, {}
+    for name in SCANNERS:
+        pictures = [render_chest(image_keys(5, 40, image=k), ChestFindings(), scanner=name).image[:, 0, 8:-8, 8:-8] for k in range(8)]
+        middle = np.stack(pictures).astype(float)
+        level = middle - middle.mean((2, 3), keepdims=True)  # exposure differs from picture to picture
+        noise[name] = np.diff(level, axis=0).std()
+        quiet = level.mean(0)
+        sharpness[name] = np.square(np.diff(quiet, axis=1)).mean() / quiet.var()
     assert noise["b"] > 1.3 * noise["a"]
-    spread = {name: images.mean(0).std((1, 2)).mean() for name, images in middle.items()}
-    assert spread["b"] < 0.9 * spread["a"]
+    assert sharpness["b"] < 0.9 * sharpness["a"]
 
 
 def test_edges_are_smooth_so_that_a_large_picture_averaged_down_is_the_small_one() -> None:
@@ -211,7 +208,9 @@ def test_plain_python_draws_the_same_pixels() -> None:
         "    for view in ('pa', 'ap'):\n"
         "        print(digest(render_chest(keys, random_findings(keys), scanner=scanner, view=view, size=20, masks=True)))\n"
     )
-    run = subprocess.run([sys.executable, "-c", program], env=os.environ | {"MEDSIM_JIT": "0"}, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | {"MEDSIM_JIT": "0"}, capture_output=True, text=True, check=True, cwd=ROOT
+    )
     keys = image_keys(3, 2, 5, 7)
     here = [digest(render_chest(keys, random_findings(keys), scanner=s, view=v, size=20, masks=True)) for s in "ab" for v in ("pa", "ap")]
     assert run.stdout.split() == here

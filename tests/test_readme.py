@@ -52,3 +52,29 @@ def test_a_hospital_begins_as_the_readme_says():
     scope: dict[str, object] = {}
     exec(block, scope)
     assert sum(info["asked"] for info in scope["infos"].values()) == 1
+
+
+def test_the_code_of_the_page_about_perception_runs_from_top_to_bottom():
+    text = (ROOT / "docs" / "perception.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 6
+    scope: dict[str, object] = {}
+    for block in blocks:
+        exec(block, scope)
+    assert scope["mean"].shape == (4, 4)
+
+
+def test_the_links_and_pictures_of_the_pages_lead_somewhere():
+    for page in (ROOT / "docs").glob("*.md"):
+        for target in re.findall(r"!?\[[^\]]*\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_a_patient_is_perceived_as_the_readme_says():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    scope: dict[str, object] = {}
+    exec(blocks[0], scope)
+    exec(next(one for one in blocks if "PerceptionWrapper" in one), scope)
+    row, _ = scope["env"].reset(seed=0)
+    assert row.shape == scope["env"].observation_space.shape

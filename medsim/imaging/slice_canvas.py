@@ -88,8 +88,10 @@ def average_down(c: Canvas, image: Any, masks: Any) -> None:
             for k in range(FINE * FINE):
                 total += c.value[FINE * i + k // FINE, FINE * j + k % FINE]
             image[i, j] = total * (1.0 / (FINE * FINE))
-            for label in range(masks.shape[0]):
+            free = True  # a pixel that is half one thing and half another is the later one
+            for label in range(masks.shape[0] - 1, -1, -1):
                 count = 0
                 for k in range(FINE * FINE):
                     count += 1 if c.label[FINE * i + k // FINE, FINE * j + k % FINE] == label + 1 else 0
-                masks[label, i, j] = 2 * count >= FINE * FINE
+                masks[label, i, j] = free and 2 * count >= FINE * FINE
+                free = free and not masks[label, i, j]
