@@ -31,7 +31,7 @@ TABLE = (
     ("heart right of the midline", "about one third", "share", "RCEMLearning, the cardiac shadow"),
     (
         "heart size in AP views", VIEWS["ap"].heart, "relative to PA",
-        "Milne et al., J Thorac Imaging 1988;3(2):64: take 12.5 % off an AP ratio at 40 inches; "
+        "Milne et al., J Thorac Imaging 1988;3(2):64 (reference from memory, not verified): take 12.5 % off an AP ratio at 40 inches; "
         "Chon et al., J Korean Med Sci 2011;26:1446: PA/AP diameter 0.89 at 1 m",
     ),
     ("breath held less in AP views", VIEWS["ap"].lift, "half sides", "chosen"),

@@ -31,7 +31,8 @@ SCANNERS = {
     "a": Scanner(gamma=1.0, contrast=1.0, brightness=0.0, noise=0.007, blur=0.45, exposure_sd=0.015, shutter=0.0),
     "b": Scanner(gamma=1.35, contrast=0.82, brightness=0.07, noise=0.014, blur=0.8, exposure_sd=0.03, shutter=0.09),
 }
-# Milne et al., J Thorac Imaging 1988;3(2):64: take 12.5 % off the ratio of an AP film at 40 inches, that is 1 / 0.875;
+# Milne et al., J Thorac Imaging 1988;3(2):64 (reference from memory, not verified): take 12.5 % off the ratio of an AP film at 40 inches,
+# that is 1 / 0.875;
 # Chon et al., J Korean Med Sci 2011;26:1446: PA / AP diameter 0.79 + 0.00099 distance_cm, that is 1 / 0.89 at 1 m. The rest is chosen.
 VIEWS = {
     "pa": View(heart=1.0, lift=0.0, noise=1.0, scapula=0.0, clavicle=0.0),

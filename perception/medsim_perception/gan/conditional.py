@@ -125,13 +125,13 @@ class ConditionalLearner:
         loss = functional.relu(1 - on_real).mean() + functional.relu(1 + on_made).mean()
         check_finite(self.step_number, discriminator_loss=loss)
         torch.autograd.backward(loss)
-        if self.settings.penalty and self.step_number % self.settings.penalty_every == 0:
-            torch.autograd.backward(self.settings.penalty * self.settings.penalty_every * self._penalty(real, labels))
         if row is not None:
             row["discriminator_loss"] = float(loss.detach())
-            row["discriminator_gradient"] = gradient_norm(self.discriminator.parameters())
+            row["discriminator_gradient"] = gradient_norm(self.discriminator.parameters())  # before the penalty, which few steps have
             row["accuracy_real"] = float((on_real > 0).float().mean())
             row["accuracy_made"] = float((on_made < 0).float().mean())
+        if self.settings.penalty and self.step_number % self.settings.penalty_every == 0:
+            torch.autograd.backward(self.settings.penalty * self.settings.penalty_every * self._penalty(real, labels))
         self.discriminator_steps.step()
 
     def _penalty(self, real: Tensor, labels: Tensor) -> Tensor:

@@ -1,1 +1,5 @@
-"""Where things are in an image: a small U-Net, its loss, what tidies its masks, and pictures of them."""
+"""Where things are in an image.
+
+A small U-Net (`unet`), its loss (`losses`), what tidies its masks (`postprocessing`), pictures of them (`overlay`), and the recipe
+`chest-segmentation` (`chest`).
+"""

@@ -69,12 +69,12 @@ class ChestSegmenter(nn.Module):
         return logits
 
 
-def masked_chests(part: str, scanner: str = "a", *, views: Sequence[str] = ("pa", "ap"), side: int = SIDE) -> MaskedChests:
-    """The chests of "validation" or "test" patients (or the first 500 of "train"), each patient once in every view."""
+def masked_chests(part: str, scanner: str = "a", *, views: Sequence[str] = ("pa", "ap"), side: int = SIDE, n: int = 500) -> MaskedChests:
+    """The chests of the first n "train", "validation" or "test" patients (at most as many as there are), each once in every view."""
     if part not in PATIENTS:
         raise ValueError(f"part must be one of {', '.join(PATIENTS)}, not {part!r}")
-    first, n = PATIENTS[part]
-    patients = first + np.arange(min(n, 500))
+    first, many = PATIENTS[part]
+    patients = first + np.arange(min(n, many))
     sets = [chests_of(patients, scanner, view, side, image=number) for number, view in enumerate(views)]
     return MaskedChests(torch.cat([s.images for s in sets]), *(np.concatenate([s[k] for s in sets]) for k in (1, 2)))
 

@@ -1,7 +1,8 @@
 """HIV drug resistance: mutations of two genes, the combinations seen in patients, and what they mean for ten drugs.
 
 The reference is the subtype B sequence of Stanford's HIVDB; penalty scores are those of its algorithm HIVDB 10.2, by which clinical
-laboratories report resistance (Liu and Shafer, Clin Infect Dis 2006;42:1608-1618). `data/SOURCES.md` says which files these tables were
+laboratories report resistance (Liu and Shafer, Clin Infect Dis 2006;42:1608-1618; from memory, not verified).
+`data/SOURCES.md` says which files these tables were
 taken from.
 """
 
