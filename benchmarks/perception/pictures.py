@@ -63,6 +63,88 @@ def xrays() -> Any:
     return drawn
 
 
+def segmentation() -> Any:
+    """Chests of unseen patients: the picture, what is true, what the net finds."""
+    from medsim_perception.segmentation.chest import STRUCTURES, predicted, test_chests
+    from medsim_perception.segmentation.overlay import overlay
+    from medsim_perception.weights import load_model
+
+    model, data = load_model("chest-segmentation"), test_chests("a")
+    has = {name: data.masks[:, STRUCTURES.index(name)].any((1, 2)) for name in ("consolidation", "effusion")}
+    chosen = np.flatnonzero(has["consolidation"] & has["effusion"])[:6]
+    found = predicted(model, data.images[chosen])
+    drawn, axes = figure(3, len(chosen), 10, 5.4)
+    for column, place in enumerate(chosen):
+        image = data.images[place, 0].numpy()
+        grey(axes[0, column], image)
+        for row, masks in ((1, data.masks[place]), (2, found[column])):
+            named = dict(zip(STRUCTURES, masks, strict=True))
+            grey(axes[row, column], overlay(image, named))
+    for row, name in enumerate(("picture", "true", "found")):
+        axes[row, 0].set_ylabel(name, fontsize=10, color=INK)
+    drawn.suptitle("lungs blue, heart red, consolidation yellow, effusion pink; the first six sick test patients", fontsize=9, color=INK)
+    return drawn
+
+
+def reconstruction() -> Any:
+    """A CT and an MRI slice of test phantoms: the truth, the classical image, the net's."""
+    from medsim_perception.reconstruction import ct, mri, pictures
+    from medsim_perception.weights import load_model
+
+    rows = [
+        pictures.ct_side_by_side(ct.test_phantoms()[0, 0], {"unrolled net": load_model("ct-reconstruction")}),
+        pictures.mri_side_by_side(mri.test_phantoms()[0, 0], {"unrolled net": load_model("mri-reconstruction")}),
+    ]
+    drawn, axes = figure(2, 3, 7.5, 5.4)
+    for line, row in zip(axes, rows, strict=True):
+        for place, title, image, score in zip(line, row.titles, row.images, row.scores, strict=True):
+            text = title if score is None else f"{title}\n{score.psnr:.1f} dB, SSIM {score.ssim:.2f}"
+            grey(place, image.numpy(), text, vmin=0.0, vmax=1.0)
+    return drawn
+
+
+def synthetic() -> Any:
+    """Made X-rays of children, below each the nearest real one, and real ones drawn by chance."""
+    from medsim_perception.gan import pictures
+    from medsim_perception.real_data import pneumonia_mnist
+    from medsim_perception.weights import load_model
+
+    real = pneumonia_mnist()
+    board = pictures.beside_real(load_model("chest-gan"), real.train.images, real.train.labels, ("normal", "pneumonia"))
+    drawn, axes = figure(1, 1, 10, 10 * board.picture.shape[0] / board.picture.shape[1] + 0.4)
+    grey(axes[0, 0], board.picture, "rows: " + "; ".join(board.rows))
+    return drawn
+
+
+def chart() -> Any:
+    """Attention over the chart of one test patient, by a net trained for this: each hour's, and what each cell adds to the state."""
+    import torch
+
+    from medsim_perception.ehr import multitask
+    from medsim_perception.ehr.encoder import INPUTS
+
+    torch.set_num_threads(1)
+    learner = multitask.begin(0, torch.device("cpu"), core="retain", patients=1500, steps=500)
+    while learner.step_number < learner.planned_steps:
+        learner.step()
+    model = learner.model.eval()
+    test = multitask.cohort(60, multitask.TEST_SEED, "test")
+    ill = int(np.argmax(test.courses.hidden[:, 30, 1]))  # the most damaged at 30 h
+    seen, _ = test.batch(np.array([ill]), np.array([30]))
+    inputs = model.inputs({name: torch.from_numpy(array) for name, array in seen.items()})
+    with torch.no_grad():
+        weights = model.net.attention(*inputs)[0].numpy()
+        added = model.net.contributions(*inputs)[0].norm(dim=-1).numpy()  # (hours, columns): length of what is added
+    drawn, axes = figure(2, 1, 9, 6.5)
+    axes[0, 0].bar(np.arange(-len(weights) + 1, 1), weights, color="#2a6f97")
+    axes[0, 0].set_ylabel("attention", color=INK)
+    shown = axes[1, 0].imshow(added.T, cmap="Blues", aspect="auto", extent=(-23.5, 0.5, len(INPUTS) - 0.5, -0.5))
+    axes[1, 0].set_yticks(range(len(INPUTS)), INPUTS, fontsize=7)
+    axes[1, 0].set_xlabel("hours before now")
+    drawn.colorbar(shown, ax=axes[1, 0], label="what a cell adds to the state, length")
+    return drawn
+
+
 def save(drawn: Any, file: Path) -> None:
     """Write a figure whole or not at all."""
     from matplotlib import pyplot as plt
@@ -73,7 +155,13 @@ def save(drawn: Any, file: Path) -> None:
     os.replace(partial, file)
 
 
-PICTURES: dict[str, Callable[[], Any]] = {"xrays": xrays}
+PICTURES: dict[str, Callable[[], Any]] = {
+    "xrays": xrays,
+    "segmentation": segmentation,
+    "reconstruction": reconstruction,
+    "synthetic": synthetic,
+    "chart": chart,
+}
 
 
 def main() -> None:

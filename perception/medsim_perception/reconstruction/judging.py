@@ -31,14 +31,14 @@ def score(truth: Tensor, images: Tensor) -> Score:
 
 
 def gains(name: str, given: Score, made: Score) -> dict[str, float]:
-    """A row of metrics: PSNR and SSIM of what was given and of what was made of it, and the difference."""
+    """A row of metrics: PSNR and SSIM of what was made, of what was given, and the difference first."""
     return {
-        f"{name}_psnr_input": given.psnr,
-        f"{name}_psnr": made.psnr,
         f"{name}_psnr_gain": made.psnr - given.psnr,
-        f"{name}_ssim_input": given.ssim,
-        f"{name}_ssim": made.ssim,
+        f"{name}_psnr": made.psnr,
+        f"{name}_psnr_input": given.psnr,
         f"{name}_ssim_gain": made.ssim - given.ssim,
+        f"{name}_ssim": made.ssim,
+        f"{name}_ssim_input": given.ssim,
     }
 
 
