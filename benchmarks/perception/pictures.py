@@ -138,10 +138,11 @@ def chart() -> Any:
     drawn, axes = figure(2, 1, 9, 6.5)
     axes[0, 0].bar(np.arange(-len(weights) + 1, 1), weights, color="#2a6f97")
     axes[0, 0].set_ylabel("attention", color=INK)
+    axes[0, 0].set_xlim(-23.5, 0.5)
     shown = axes[1, 0].imshow(added.T, cmap="Blues", aspect="auto", extent=(-23.5, 0.5, len(INPUTS) - 0.5, -0.5))
     axes[1, 0].set_yticks(range(len(INPUTS)), INPUTS, fontsize=7)
     axes[1, 0].set_xlabel("hours before now")
-    drawn.colorbar(shown, ax=axes[1, 0], label="what a cell adds to the state, length")
+    drawn.colorbar(shown, ax=axes[:, 0], label="what a cell adds to the state, length")
     return drawn
 
 
