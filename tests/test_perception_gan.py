@@ -20,7 +20,7 @@ from medsim_perception.gan.gate import quality_gate  # noqa: E402
 from medsim_perception.gan.histograms import matched_each, matched_together  # noqa: E402
 from medsim_perception.gan.nets import ConditionalGenerator, ProjectionDiscriminator, batch_deviation  # noqa: E402
 from medsim_perception.gan.pictures import beside_real, tiled  # noqa: E402
-from medsim_perception.gan.protocol import ARMS, Arm, RareClass, drawn_places, efficiency, score, train_classifier  # noqa: E402
+from medsim_perception.gan.protocol import ARMS, Arm, RareClass, drawn_places, efficiency, score, told_apart, train_classifier  # noqa: E402
 from medsim_perception.gan.scanner_translation import FIRST_A, FIRST_B, FIRST_TEST, TRAIN_EACH, likeness, same_patients, unpaired  # noqa: E402
 from medsim_perception.gan.stability import check_finite, stability  # noqa: E402
 from medsim_perception.real_data import data_folder  # noqa: E402
@@ -406,6 +406,15 @@ def test_balanced_sampling_and_a_weighted_loss_find_a_rare_class_that_nothing_mi
         for name in ("nothing", "balanced sampling", "weighted loss", "extra real")
     }
     assert found["nothing"] < min(found["balanced sampling"], found["weighted loss"], found["extra real"])
+
+
+def test_a_net_tells_crude_images_from_real_ones_and_real_ones_not_from_each_other() -> None:
+    images, labels = bars(480)
+    real, crude = images[labels == 0], images[labels == 1]
+    assert told_apart(real[:80], real[80:160], crude[:80], steps=60, stem_stride=2) > 0.95
+    assert abs(told_apart(real[:80], real[80:160], real[160:], steps=60, stem_stride=2) - 0.5) < 0.25
+    with pytest.raises(ValueError, match="2 images of each kind"):
+        told_apart(real[:1], real, crude)
 
 
 def test_the_gate_opens_for_images_that_help_and_for_nothing_else() -> None:

@@ -314,6 +314,29 @@ def test_a_policy_trained_on_charts_is_stopped_goes_on_and_is_loaded_like_any_ot
     assert float(result.returns.mean()) == read_curve(whole)[-1]["return_mean"]
 
 
+@pytest.mark.parametrize("how", ["frozen", "fine-tuned"])
+def test_a_policy_trained_through_encoders_is_stopped_goes_on_and_is_loaded_like_any_other(how, tmp_path):
+    small = {**quick("ppo").hyperparameters, "steps": 384, "n_envs": 4, "n_steps": 32, "batch_size": 64, "perception": how}
+    seen = {"observation": "multimodal", "step_hours": 4, "xray_hours": 12}
+    training = plan_training(SEPSIS, "ppo", options=seen, validation_patients=4, curve_points=2, **small)
+    whole, broken = train(training, tmp_path / "whole"), tmp_path / "broken"
+    with pytest.raises(Broken):
+        train(training, broken, break_at(200), checkpoint_every_s=0.0)
+    assert equal_to_the_bit(weights(train(training, broken), "ppo"), weights(whole, "ppo"))
+    result = evaluate(SEPSIS, load_policy(whole), cohort="train", patients=4, seed=990_001)
+    assert float(result.returns.mean()) == read_curve(whole)[-1]["return_mean"]
+
+
+@pytest.mark.parametrize(("env_id", "how", "seen", "message"), [
+    (SEPSIS, "molten", {"observation": "multimodal"}, "perception must be one of frozen, fine-tuned, not 'molten'"),
+    (SEPSIS, "frozen", {}, "perception needs observation='multimodal' .*, not 'vector'"),
+    (ENV, "frozen", {}, "perception needs an environment whose patients there are encoders for"),
+])  # fmt: skip
+def test_what_cannot_be_perceived_is_refused_by_name(env_id, how, seen, message):
+    with pytest.raises(ValueError, match=message):
+        plan_training(env_id, "ppo", options=seen, perception=how)
+
+
 def test_settings_say_which_kind_of_action_they_are_for_unless_another_is_asked_for():
     assert plan_training(SEPSIS, "ppo").options == {"action": "continuous"}
     assert plan_training(SEPSIS, "ppo", options={"action": "discrete"}).options == {"action": "discrete"}

@@ -39,7 +39,7 @@ def write_checkpoint(path: Path, model: Any, course: Course) -> None:
         "memory": getattr(model, "_last_lstm_states", None),
         "replay": _filled(model.replay_buffer) if getattr(model, "replay_buffer", None) is not None else None,
         "normaliser": normaliser_state(normaliser) if normaliser is not None else None,
-        "environment": model.get_env().snapshot(),
+        "environment": with_snapshots(model.get_env()).snapshot(),
         "random": _random_states(model),
     }
     write_state(path, state)
@@ -74,9 +74,16 @@ def restore_model(content: dict[str, Any], algorithm_name: str, env: Any) -> Any
         _refill(model.replay_buffer, content["replay"])
     if content["normaliser"] is not None:
         restore_normaliser(model.get_vec_normalize_env(), content["normaliser"])
-    env.restore(content["environment"])
+    with_snapshots(env).restore(content["environment"])
     _restore_random_states(model, content["random"])
     return model
+
+
+def with_snapshots(env: Any) -> Any:
+    """Return the outermost of an environment's wrappers, or the environment itself, that can be kept and put back."""
+    while not hasattr(type(env), "snapshot"):
+        env = env.venv
+    return env
 
 
 # Replay buffers: only what has been filled is kept

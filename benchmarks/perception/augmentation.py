@@ -31,7 +31,7 @@ from medsim_perception.gan.distances import distances, features_of
 from medsim_perception.gan.diversity import diversity, memorisation
 from medsim_perception.gan.gate import quality_gate
 from medsim_perception.gan.nets import ConditionalGenerator
-from medsim_perception.gan.protocol import ARMS, RareClass, score, train_classifier
+from medsim_perception.gan.protocol import ARMS, RareClass, score, told_apart, train_classifier
 from medsim_perception.gan.stability import stability
 from medsim_perception.real_data import pneumonia_mnist
 
@@ -127,6 +127,7 @@ def judged_generator(study: Study, seed: int, model: ConditionalGenerator, histo
         "distances_untrained": distances(looks["held"], looks["blank"], looks["train"])._asdict(),
         "diversity": diversity(looks["train"], looks["held"], looks["made"]),
         "memorisation": memorisation(*pixels)._asdict(),
+        "told_apart": {"by_a_net": told_apart(rare, held_out, made, stem_stride=study.stem_stride)},
     }
 
 
