@@ -97,7 +97,7 @@ def page(found: dict[str, Any]) -> str:
         "# Routes of an observation into Stable-Baselines3", "",
         f"`python -m benchmarks.perception.plumbing --rounds {found['rounds']}`, one thread of two cores, CPU; medians over rounds run side"
         " by side (lowest to highest).", "",
-        f"Frozen encoders in a `PerceptionVecWrapper`: **{middle:.1f} times** ({low:.1f} to {high:.1f}) as SB3's extractor.", "",
+        f"Frozen encoders in a `PerceptionVecWrapper`: **{middle:.1f} times** ({low:.1f} to {high:.1f}) the speed of SB3's extractor.", "",
         "| route | steps/s of processor time | observation in the rollout buffer, KiB a step |",
         "|---|---|---|",
     ]  # fmt: skip
