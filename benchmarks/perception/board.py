@@ -38,6 +38,7 @@ STEPS = {"true": 400_000, "true-findings": 400_000, "frozen": 400_000, "blind": 
 ARMS = tuple(STEPS)
 TEST_PATIENTS = 1000
 RESULTS = Path(__file__).parent / "results" / "board"
+AGENTS = Path("runs") / "perception" / "board"  # of the frozen arm, which the fine-tuned arm begins with
 FINDINGS = ("lung_water_ml_per_kg", "consolidation", "effusion_ml")
 
 
@@ -182,7 +183,7 @@ def main() -> None:
     from stable_baselines3.common.callbacks import ProgressBarCallback  # noqa: F401  fails early if SB3 is absent
 
     torch.set_num_threads(1)
-    work = args.out / "agents"
+    work = AGENTS if args.out == RESULTS else args.out / "agents"
     work.mkdir(parents=True, exist_ok=True)
     for arm in sorted(args.arms, key=lambda one: one == "fine-tuned"):
         for seed in args.seeds:
