@@ -1,7 +1,7 @@
 """Fast MRI, 64 x 64 pixels, a quarter and an eighth of the lines: what nets gain over zero-filling, on phantoms and on a real brain.
 
     python -m benchmarks.perception.public_data           # first: the template to learn from, the brain to test on
-    python -m benchmarks.perception.mri_reconstruction    # about 25 minutes of one core; goes on where it stopped
+    python -m benchmarks.perception.mri_reconstruction    # about 35 minutes of one core; goes on where it stopped
     python -m benchmarks.perception.mri_reconstruction --arms unrolled --seeds 1 --steps 20000 --device cuda --runs FOLDER --out FOLDER
 
 Arms: `unrolled` is the recipe `mri-reconstruction`; `u-net` cleans zero-filled images; `unrolled, phantoms only` learns from no brain. One
