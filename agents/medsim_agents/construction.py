@@ -51,13 +51,20 @@ def normalised(env: Any, hyperparameters: Mapping[str, Any]) -> Any:
         from medsim_agents.multi_agent.role_normalisation import VecNormalizeByRole
 
         kind = VecNormalizeByRole
+    keys = {"norm_obs_keys": numeric_names(env.observation_space)} if isinstance(env.observation_space, spaces.Dict) else {}
     return kind(
         env,
+        **keys,
         norm_obs=of_observations,
         norm_reward=of_rewards,
         gamma=hyperparameters.get("gamma", 0.99),
         clip_reward=hyperparameters.get("clip_reward", 10.0),
     )
+
+
+def numeric_names(space: spaces.Dict) -> list[str]:
+    """Return the arrays of observations that can be normalised: all but images, whose scale a policy knows."""
+    return [name for name, part in space.spaces.items() if not (part.dtype == np.uint8 and len(part.shape or ()) == 3)]
 
 
 def build_model(name: str, env: Any, seed: int, hyperparameters: Mapping[str, Any], **policy: Any) -> Any:

@@ -61,9 +61,9 @@ class ScaleByName:
 
     parts: Mapping[str, ObservationScale]
 
-    def __call__(self, observations: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.float32]]:
-        """Return observations, (n, ...) each, normalised, as training saw them."""
-        scaled = {}
+    def __call__(self, observations: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Return observations, (n, ...) each, as training saw them: normalised, but for those that are not (images)."""
+        scaled: dict[str, npt.NDArray[Any]] = dict(observations)
         for name, scale in self.parts.items():
             array = observations[name]
             scaled[name] = scale(array.reshape(len(array), -1)).reshape(array.shape)
