@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from medsim.core.streams import Key
 from medsim.hospital.draws import CHART, draw_normal, draw_uniform
@@ -94,8 +93,3 @@ def early_warning_score(chart: ArrivalChart) -> int:
 def news_triage(chart: ArrivalChart) -> int:
     """Return a category by the score alone: 7 or more immediate, 5 very urgent, 3 urgent, 1 standard (5 and 7: the score's own levels)."""
     return 5 - int(np.searchsorted((1, 3, 5, 7), early_warning_score(chart), side="right"))
-
-
-def chart_row(chart: ArrivalChart) -> npt.NDArray[np.float32]:
-    """Return a chart as numbers, (8,), NaN where not taken."""
-    return np.array(chart, dtype=np.float32)
