@@ -94,7 +94,7 @@ def trained_generator(
     learner = ConditionalLearner(study.task.images, study.task.labels, seed, choose_device(arguments.device), settings)
     kept = arguments.work / f"{name}-gan{seed}-{arguments.gan_steps}.pt"
     if kept.exists():
-        learner.load_state_dict(torch.load(kept, weights_only=True))
+        learner.load_state_dict(torch.load(kept, map_location="cpu", weights_only=True))
     with tqdm(total=learner.planned_steps, initial=learner.step_number, desc=f"{name} generator {seed}", mininterval=5) as bar:
         while learner.step_number < learner.planned_steps:
             learner.step()
@@ -180,11 +180,15 @@ def run_study(name: str, arguments: argparse.Namespace) -> None:
     models: list[ConditionalGenerator] = []
     generators, seeds = parts_of(name, arguments)
     for number, place in enumerate(generators):
+        if arguments.only_gan not in (None, number):
+            continue
         model, history = trained_generator(study, number, arguments, name)
         models.append(model.to(device))
         if read_json(place, arguments.gan_steps) is None:
             write_json(place, judged_generator(study, number, model.cpu(), history) | settings)
             model.to(device)
+    if arguments.only_gan is not None:
+        return
     for seed, place in enumerate(tqdm(seeds, desc=f"{name} classifiers")):
         if read_json(place, arguments.gan_steps) is None:
             number = seed % arguments.gans
@@ -204,6 +208,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="+", choices=list(STUDIES), default=list(STUDIES))
     parser.add_argument("--seeds", type=int, default=10, help="classifiers of each arm")
     parser.add_argument("--gans", type=int, default=2, help="generators of each task; seeds take turns with them")
+    parser.add_argument("--only-gan", type=int, help="train and judge this generator and stop: several processes, one each, side by side")
     parser.add_argument("--gan-steps", type=int, default=1500)
     parser.add_argument("--gan-batch", type=int, default=32)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -217,6 +222,8 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in arguments.tasks:
         run_study(name, arguments)
+    if arguments.only_gan is not None:
+        return
     found = {name: gathered(name, arguments) for name in STUDIES}  # also what an earlier call left
     results = {name: task for name, task in found.items() if task is not None}
     augmentation_page.write(results, arguments)

@@ -48,11 +48,14 @@ def points(values: Sequence[float]) -> str:
 def write(results: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> None:
     """Both files, whole."""
     lines = INTRODUCTION.splitlines()
-    record: dict[str, Any] = {"machine": machine(), "gan_steps": arguments.gan_steps, "gans": arguments.gans, "tasks": {}}
+    record: dict[str, Any] = {"machine": machine(arguments.device), "gan_steps": arguments.gan_steps, "gans": arguments.gans, "tasks": {}}
     command = (
         f"python -m benchmarks.perception.augmentation --seeds {arguments.seeds} --gans {arguments.gans} --gan-steps {arguments.gan_steps}"
     )
-    lines += ["", f"Command: `{command}` on {machine()}. Seeds 0 to {arguments.seeds - 1}; seed s uses generator s mod {arguments.gans}."]
+    lines += [
+        "",
+        f"Command: `{command}` on {record['machine']}. Seeds 0 to {arguments.seeds - 1}; seed s uses generator s mod {arguments.gans}.",
+    ]
     for name, task in results.items():
         lines += [
             "",

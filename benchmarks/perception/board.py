@@ -10,7 +10,7 @@ training patients for every arm; all are judged on the same test patients. Arms:
     true-findings   what the frozen arm sees, with the truth in place of what the encoder reads off the X-ray: perfect image reading
     frozen          chart and X-ray through the shipped encoders, which stay as they are (PerceptionVecWrapper)
     fine-tuned      the frozen arm's agent, with encoders that learn on (ClinicalExtractor) for some more steps
-    raw             chart and X-ray as they are (Stable-Baselines3's CombinedExtractor), for fewer steps: it is slow
+    raw             chart and X-ray as they are (Stable-Baselines3's CombinedExtractor): it is slow
     blind           the frozen arm without the X-ray
 
 The perception gap is (J_true - J_arm) / (J_true - J_blind), given against both meanings of the truth.
@@ -34,7 +34,7 @@ SETTINGS: dict[str, Any] = {
     "ent_coef": 0.0, "activation": "relu", "normalise_rewards": False,
 }  # fmt: skip  # medsim train's for Sepsis, with decisions every 4 h and a quarter of the patients side by side
 ENVS = 64
-STEPS = {"true": 400_000, "true-findings": 400_000, "frozen": 400_000, "blind": 400_000, "raw": 60_000, "fine-tuned": 10_000}
+STEPS = {"true": 400_000, "true-findings": 400_000, "frozen": 400_000, "blind": 400_000, "raw": 400_000, "fine-tuned": 10_000}
 ARMS = tuple(STEPS)
 TEST_PATIENTS = 1000
 RESULTS = Path(__file__).parent / "results" / "board"
@@ -180,7 +180,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of results (default %(default)s)")
     args = parser.parse_args()
     import torch
-    from stable_baselines3.common.callbacks import ProgressBarCallback  # noqa: F401  fails early if SB3 is absent
 
     torch.set_num_threads(1)
     work = AGENTS if args.out == RESULTS else args.out / "agents"

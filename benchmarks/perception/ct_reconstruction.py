@@ -144,7 +144,8 @@ def measured(recipes: Mapping[str, Recipe], chosen: argparse.Namespace, name: st
             model = trained(recipes[arm], seed, chosen)
             seconds = round(time.process_time() - began, 1)
             metrics = recipes[arm].judge(model, choose_device(chosen.device))
-            write_json(path, {"arm": arm, "seed": seed, "machine": machine(), "training_cpu_seconds": seconds, "metrics": metrics})
+            made_by = {"arm": arm, "seed": seed, "machine": machine(chosen.device), "training_cpu_seconds": seconds}
+            write_json(path, {**made_by, "metrics": metrics})
     found: Records = {}
     for arm in recipes:
         files = sorted((chosen.out / name).glob(f"{slug(arm)}-seed*.json"))
@@ -167,7 +168,12 @@ def told(chosen: argparse.Namespace, records: Records, name: str) -> list[str]:
     seeds = {arm: [one["seed"] for one in ones] for arm, ones in records.items()}
     spent = {arm: sum(one["training_cpu_seconds"] for one in ones) / len(ones) for arm, ones in records.items()}
     each = "; ".join(f"{arm}: seeds {', '.join(map(str, seeds[arm]))}, {spent[arm]:.0f} CPU s a training" for arm in records)
-    return [f"`python -m benchmarks.perception.{name}`, {machine()}. {each}.", "Means over seeds (95 % t-interval). PSNR in dB."]
+    return [f"`python -m benchmarks.perception.{name}`, {machines(records)}. {each}.", "Means over seeds (95 % t-interval). PSNR in dB."]
+
+
+def machines(records: Records) -> str:
+    """What the trainings were done on."""
+    return " and ".join(sorted({one["machine"] for ones in records.values() for one in ones}))
 
 
 def section(records: Records, key: str, what: str, inputs: Mapping[str, str]) -> list[str]:
@@ -192,7 +198,7 @@ def column(ones: Sequence[Mapping[str, float]], metric: str, digits: int) -> str
 def recorded(records: Records) -> dict[str, Any]:
     """Every metric of every arm with its interval."""
     return {
-        "machine": machine(),
+        "machine": machines(records),
         "arms": {
             arm: {metric: summary([one["metrics"][metric] for one in ones]) for metric in ones[0]["metrics"]}
             for arm, ones in records.items()

@@ -32,7 +32,7 @@ from medsim_perception.gan.scanner_translation import FIRST_TEST, SIDE, TRAIN_EA
 from medsim_perception.gan.stability import stability
 from medsim_perception.recipe import Learner
 from medsim_perception.segmentation.chest import ANY_GREY, STRUCTURES, begin_with, masked_chests, overlap, predicted
-from medsim_perception.training import run
+from medsim_perception.training import read_run, run
 
 Grey = NDArray[np.uint8]
 REFERENCE = "plain, on scanner a"
@@ -69,8 +69,7 @@ def trained_translator(seed: int, arguments: argparse.Namespace) -> tuple[torch.
             bar.total = planned
             bar.update(done - bar.n)
 
-        folder = arguments.work / f"steps{arguments.cycle_steps}-seed{seed}"
-        model = run(recipe, seed, folder, steps=steps, device=arguments.device, progress=progress)
+        model = run(recipe, seed, folder_of(seed, arguments), steps=steps, device=arguments.device, progress=progress)
     return model, begun[-1].history if begun else []
 
 
@@ -115,6 +114,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="segmenters of each kind")
     parser.add_argument("--translators", type=int, default=3, help="CycleGANs; seeds take turns with them")
+    parser.add_argument("--only-translator", type=int, help="train and judge this one and stop: several processes, one each, side by side")
     parser.add_argument("--cycle-steps", type=int, default=600)
     parser.add_argument("--segmenter-steps", type=int, default=400)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -132,7 +132,7 @@ def main() -> None:
     matched = {"each": matched_each(b, known_a), "together": matched_together(b, known_b, known_a)}
     pair = same_patients(400, FIRST_TEST, SIDE)
     models, translators = [], []
-    for seed in range(arguments.translators):
+    for seed in range(arguments.translators) if arguments.only_translator is None else [arguments.only_translator]:
         model, history = trained_translator(seed, arguments)
         models.append(model)
 
@@ -144,6 +144,8 @@ def main() -> None:
             }
 
         translators.append(kept(arguments.out / "cyclegan" / f"translators{seed}.json", settings, judged))
+    if arguments.only_translator is not None:
+        return
     seeds = []
     for seed in range(arguments.seeds):
         translated = translate(models[seed % len(models)], b, "a")
@@ -151,6 +153,18 @@ def main() -> None:
         own = {**settings, "segmenter_steps": arguments.segmenter_steps, "translator": seed % len(models), "seed": seed}
         seeds.append(kept(path, own, lambda seed=seed, shown=translated: one_seed(seed, shown, matched, arguments)))  # type: ignore[misc]
     write(translators, seeds, arguments)
+
+
+def trained_on(arguments: argparse.Namespace) -> str:
+    """What the translators were trained on, by their run folders, and for how long."""
+    runs = [read_run(folder_of(seed, arguments)) for seed in range(arguments.translators)]
+    kinds = sorted({f"{one['device']}, torch {one['versions']['torch'].partition('+')[0]}" for one in runs})
+    return f"{' and '.join(kinds)}; {np.mean([one['seconds'] for one in runs]):.0f} s each"
+
+
+def folder_of(seed: int, arguments: argparse.Namespace) -> Path:
+    place: Path = arguments.work / f"steps{arguments.cycle_steps}-seed{seed}"
+    return place
 
 
 def column(seeds: Sequence[dict[str, Any]], arm: str, metric: str) -> list[float]:
@@ -164,13 +178,14 @@ def write(translators: list[dict[str, Any]], seeds: list[dict[str, Any]], argume
     )
     scores = [[arm, *(with_interval(column(seeds, arm, metric)) for metric in METRICS)] for arm in ARMS]
     likes = [[name.replace("_", " "), with_interval([one[name] for one in translators], 2)] for name in LIKENESS]
-    lines = [*INTRODUCTION.splitlines(), "", f"Command: `{command}` on {machine()}."]
-    lines += [f"Segmenter seeds 0 to {arguments.seeds - 1}; seed s uses translator s mod {arguments.translators}.", ""]
+    lines = [*INTRODUCTION.splitlines(), "", f"Command: `{command}` on {machine(arguments.device)}."]
+    lines += [f"Segmenter seeds 0 to {arguments.seeds - 1}; seed s uses translator s mod {arguments.translators}."]
+    lines += [f"Translators: {trained_on(arguments)}.", ""]
     lines += [*table(["arm", *(m.replace("_", " ") for m in METRICS)], scores), "", "Paired differences of Dice, in points:", ""]
     lines += [*difference_table(seeds), "", LIKENESS_TEXT, "", *table(["measure", "mean"], likes)]
     write_page(arguments.out / "cyclegan.md", lines)
     record = {
-        "machine": machine(), "command": command,
+        "machine": machine(arguments.device), "command": command,
         "arms": {arm: {metric: summary(column(seeds, arm, metric)) for metric in METRICS} for arm in ARMS},
         "likeness": {name: summary([one[name] for one in translators]) for name in LIKENESS},
         "stability": [one["stability"] for one in translators],

@@ -34,7 +34,7 @@ def main() -> None:
     chosen = arguments(__doc__.splitlines()[0])
     device = choose_device(chosen.device)
     record = {
-        "machine": machine() if device.type == "cpu" else torch.cuda.get_device_name(),
+        "machine": machine(chosen.device),
         "projections": [projections(size, angles, device) for size, angles in SIZES],
         "nets": nets(device),
     }

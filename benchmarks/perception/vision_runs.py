@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from medsim_perception.device import choose_device
 from medsim_perception.metrics import mean_interval
 from medsim_perception.recipe import Recipe
 from medsim_perception.training import run
@@ -86,5 +87,9 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
     return {"mean": mean, "low": None if np.isnan(low) else low, "high": None if np.isnan(high) else high, "seeds": list(values)}
 
 
-def machine() -> str:
-    return f"{os.cpu_count()} cores, CPU, torch {torch.__version__.partition('+')[0]}, one thread"
+def machine(device: str = "cpu") -> str:
+    """What the figures were got on; `device` as of `choose_device`."""
+    torch_version = f"torch {torch.__version__.partition('+')[0]}"
+    if choose_device(device).type == "cuda":
+        return f"{torch.cuda.get_device_name()}, {torch_version}"
+    return f"{os.cpu_count()} cores, CPU, {torch_version}, one thread"

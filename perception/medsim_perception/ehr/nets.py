@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from medsim_perception.ehr.recurrent import GRU, LSTM
 from medsim_perception.ehr.standardise import Standardiser, carried_forward
 
 __all__ = ["CORES", "GRUD", "Attention", "ChartNet", "Recurrent", "Transformer", "make_net"]
@@ -107,7 +108,7 @@ class Recurrent(ChartNet):
             raise ValueError(f"cell must be 'lstm' or 'gru', not {cell!r}")
         self.cell = cell
         self.embed = nn.Linear(self.per_cell * len(self.columns), width)
-        self.rnn = (nn.LSTM if cell == "lstm" else nn.GRU)(width, width, batch_first=True)
+        self.rnn = (LSTM if cell == "lstm" else GRU)(width, width, batch_first=True)
 
     def core(self, scaled: Tensor, mask: Tensor, hours_since: Tensor, statics: Tensor) -> Tensor:
         """The state after the last hour."""
@@ -156,7 +157,7 @@ class Attention(ChartNet):
     ) -> None:  # fmt: skip
         super().__init__(columns, statics, heads, width=width, dropout=dropout, column_dropout=column_dropout)
         self.embed = nn.Linear(self.per_cell * len(self.columns), width, bias=False)
-        self.of_hours, self.of_features = nn.GRU(width, width // 2, batch_first=True), nn.GRU(width, width // 2, batch_first=True)
+        self.of_hours, self.of_features = GRU(width, width // 2, batch_first=True), GRU(width, width // 2, batch_first=True)
         self.hour_score, self.feature_gate = nn.Linear(width // 2, 1), nn.Linear(width // 2, width)
 
     def weights(self, embedded: Tensor) -> tuple[Tensor, Tensor]:

@@ -66,7 +66,7 @@ def hide_cells(model: ChartNet, head: str, chart: ChartBatch) -> Tensor:
             for column in range(chart.values.shape[2]):
                 mask = chart.mask.clone()
                 mask[:, hour, column] = 0
-                since = torch.from_numpy(hours_since(mask.bool().numpy()))
+                since = torch.from_numpy(hours_since(mask.bool().cpu().numpy())).to(mask.device)
                 hidden = ChartBatch(chart.values * mask, mask, since, chart.statics)
                 fall[:, hour, column] = before - logit_of(model, head, hidden)(hidden.values)
     return fall

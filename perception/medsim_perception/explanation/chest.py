@@ -149,7 +149,9 @@ def explain(model: StateRegressor, finding: str, data: Cases, method: str) -> ND
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
     model.eval()
-    maps: Any = METHODS[method](model, answer_of(model, finding), data).detach().double().numpy()
+    device = next(model.parameters()).device
+    data = data._replace(images=data.images.to(device), twins=data.twins.to(device))
+    maps: Any = METHODS[method](model, answer_of(model, finding), data).detach().cpu().double().numpy()
     return smoothed(maps, SMOOTHING_PIXELS) if method in PIXELWISE else np.asarray(maps)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medsim_perception.gan.adversaries import Adversaries
 from medsim_perception.gan.differentiable import augment
 from medsim_perception.gan.nets import ConditionalGenerator, ProjectionDiscriminator, check_labels
 from medsim_perception.gan.stability import check_finite, gradient_norm, update_average
@@ -46,7 +46,7 @@ class GanSettings:
             raise ValueError(f"rates must be above 0 and the penalty not below, not {self}")
 
 
-class ConditionalLearner:
+class ConditionalLearner(Adversaries):
     """One training of a conditional generator on labelled images; `model` is the running average of its weights.
 
     Images are uint8, (n, 1, side, side), labels int64, (n,), classes counted from 0 and none of them empty. Every step writes down, every
@@ -54,12 +54,14 @@ class ConditionalLearner:
     data that do not fit and FloatingPointError at a step whose loss is not finite.
     """
 
+    parts = ("model", "generator", "discriminator", "generator_steps", "discriminator_steps")
+
     def __init__(self, images: Tensor, labels: Tensor, seed: int, device: torch.device, settings: GanSettings | None = None) -> None:
         self.settings = settings or GanSettings()
+        super().__init__(seed, device, self.settings.steps)
         classes = _check_data(images, labels)
-        self.images, self.labels, self.device = images.to(device), labels.to(device), device
+        self.images, self.labels = images.to(device), labels.to(device)
         self.places = [torch.nonzero(labels == one)[:, 0] for one in range(classes)]
-        self.draws = torch.Generator().manual_seed(seed)
         side = images.shape[-1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -69,8 +71,6 @@ class ConditionalLearner:
         s = self.settings
         self.generator_steps = torch.optim.Adam(self.generator.parameters(), s.generator_rate, s.betas)
         self.discriminator_steps = torch.optim.Adam(self.discriminator.parameters(), s.discriminator_rate, s.betas)
-        self.planned_steps, self.step_number = s.steps, 0
-        self.history: list[dict[str, float]] = []
 
     def step(self) -> float:
         """One update of the discriminator and one of the generator; returns the generator's loss."""
@@ -88,13 +88,8 @@ class ConditionalLearner:
     def _set_rates(self) -> None:
         """Constant for the first half, then falling to a tenth in a line."""
         left = 1 - self.step_number / max(1, self.planned_steps)
-        factor = min(1.0, 0.1 + 1.8 * max(0.0, left))
-        for optimizer, rate in (
-            (self.generator_steps, self.settings.generator_rate),
-            (self.discriminator_steps, self.settings.discriminator_rate),
-        ):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
+        rates = (self.generator_steps, self.settings.generator_rate), (self.discriminator_steps, self.settings.discriminator_rate)
+        self.set_rates(min(1.0, 0.1 + 1.8 * max(0.0, left)), *rates)
 
     def _real(self) -> tuple[Tensor, Tensor]:
         batch = self.settings.batch
@@ -153,26 +148,6 @@ class ConditionalLearner:
             row["generator_loss"], row["generator_gradient"] = value, gradient_norm(self.generator.parameters())
         self.generator_steps.step()
         return value
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on."""
-        return {name: getattr(self, name).state_dict() for name in PARTS} | {
-            "planned_steps": self.planned_steps,
-            "step_number": self.step_number,
-            "draws": self.draws.get_state(),
-            "history": [dict(row) for row in self.history],
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        for name in PARTS:
-            getattr(self, name).load_state_dict(state[name])
-        self.planned_steps, self.step_number = int(state["planned_steps"]), int(state["step_number"])
-        self.draws.set_state(state["draws"].cpu())
-        self.history = [dict(row) for row in state["history"]]
-
-
-PARTS = ("model", "generator", "discriminator", "generator_steps", "discriminator_steps")
 
 
 def _check_data(images: Tensor, labels: Tensor) -> int:

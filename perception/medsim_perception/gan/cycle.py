@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medsim_perception.gan.adversaries import Adversaries
 from medsim_perception.gan.cycle_nets import PatchJudge, ScannerTranslation
 from medsim_perception.gan.stability import check_finite, gradient_norm, update_average
 from medsim_perception.metrics import psnr
@@ -49,19 +49,20 @@ class CycleSettings:
             raise ValueError(f"weights must not be below 0, rates above 0, and the average in 0..1, 1 excluded, not {self}")
 
 
-class CycleLearner:
+class CycleLearner(Adversaries):
     """One training of `ScannerTranslation` on unpaired images of two scanners, uint8 (n, 1, side, side); `model` is the average of its
     weights.
 
     Raises ValueError for images that do not fit and FloatingPointError at a step whose loss is not finite.
     """
 
+    parts = ("model", "translators", "judges", "translator_steps", "judge_steps")
+
     def __init__(self, images_a: Tensor, images_b: Tensor, seed: int, device: torch.device, settings: CycleSettings | None = None) -> None:
         self.settings = s = settings or CycleSettings()
+        super().__init__(seed, device, s.steps)
         _check_images(images_a, images_b)
         self.images = {"a": images_a.to(device), "b": images_b.to(device)}
-        self.device = device
-        self.draws = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.translators = ScannerTranslation(s.width, s.blocks).to(device)
@@ -69,15 +70,11 @@ class CycleLearner:
         self.model: nn.Module = copy.deepcopy(self.translators).requires_grad_(False)
         self.translator_steps = torch.optim.Adam(self.translators.parameters(), s.rate, s.betas)
         self.judge_steps = torch.optim.Adam(self.judges.parameters(), s.judge_rate, s.betas)
-        self.planned_steps, self.step_number = s.steps, 0
-        self.history: list[dict[str, float]] = []
 
     def step(self) -> float:
         """One update of the translators and one of the judges; returns the translators' loss."""
         factor = min(1.0, max(0.02, 2 * (1 - self.step_number / max(1, self.planned_steps))))  # constant, then falling in a line
-        for optimizer, rate in ((self.translator_steps, self.settings.rate), (self.judge_steps, self.settings.judge_rate)):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
+        self.set_rates(factor, (self.translator_steps, self.settings.rate), (self.judge_steps, self.settings.judge_rate))
         row: dict[str, float] = {"step": float(self.step_number)}
         a, b = self._draw("a"), self._draw("b")
         loss, like_a, like_b = self._update_translators(a, b, row)
@@ -121,26 +118,6 @@ class CycleLearner:
         row["accuracy_real"] = float(np.mean([float((real > 0.5).float().mean()) for real, _ in scores.values()]))
         row["accuracy_made"] = float(np.mean([float((made < 0.5).float().mean()) for _, made in scores.values()]))
         self.judge_steps.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on."""
-        return {name: getattr(self, name).state_dict() for name in PARTS} | {
-            "planned_steps": self.planned_steps,
-            "step_number": self.step_number,
-            "draws": self.draws.get_state(),
-            "history": [dict(row) for row in self.history],
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        for name in PARTS:
-            getattr(self, name).load_state_dict(state[name])
-        self.planned_steps, self.step_number = int(state["planned_steps"]), int(state["step_number"])
-        self.draws.set_state(state["draws"].cpu())
-        self.history = [dict(row) for row in state["history"]]
-
-
-PARTS = ("model", "translators", "judges", "translator_steps", "judge_steps")
 
 
 def _check_images(*sets: Tensor) -> None:

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 __all__ = ["Observations", "PerceivedState", "Rows", "Sense"]
@@ -83,6 +84,12 @@ class PerceivedState:
         rows = torch.cat([sense.tensor(observations) for sense in self.senses], dim=1)
         low, high = (torch.as_tensor(end, device=rows.device) for end in (self.space.low, self.space.high))
         return rows.clamp(low, high)
+
+    def to(self, device: str | torch.device) -> PerceivedState:
+        """Move the encoders to a device, where they then read; observations and rows stay arrays. Returns itself."""
+        for encoder in self.encoders():
+            encoder.to(device)
+        return self
 
     def encoders(self) -> list[nn.Module]:
         """Return the networks of the senses that have one."""

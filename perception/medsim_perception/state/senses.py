@@ -63,8 +63,9 @@ class ChestSense:
     def _answers(self, images: NDArray[np.uint8]) -> Rows:
         import torch
 
+        seen = torch.from_numpy(np.ascontiguousarray(images)).to(next(self.encoder.parameters()).device)
         with torch.no_grad():
-            return np.asarray(torch.cat(self.encoder(torch.from_numpy(np.ascontiguousarray(images))), dim=1).numpy())
+            return np.asarray(torch.cat(self.encoder(seen), dim=1).cpu().numpy())
 
     def tensor(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Return what ``read`` does, with its gradients."""
@@ -98,12 +99,14 @@ class ChartSense:
 
     def read(self, observations: Observations, last: Rows | None) -> Rows:
         """Return mean and sd, (n, 2 targets)."""
+        import torch
+
         n = len(observations["time_h"])
         rows = np.empty((n, len(self.names)), dtype=np.float32)
         for start in range(0, n, AT_ONCE):
             some = slice(start, start + AT_ONCE)
             mean, sd = self.encoder.from_observation({name: observations[name][some] for name in self.needs})
-            rows[some] = np.concatenate([mean.numpy(), sd.numpy()], axis=1)
+            rows[some] = torch.cat([mean, sd], dim=1).cpu().numpy()
         return rows
 
     def tensor(self, observations: Mapping[str, Tensor]) -> Tensor:

@@ -73,7 +73,8 @@ class EncoderTriage:
     def probabilities(self, charts: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of the true acuities, (n, 5), for charts, (n, 8)."""
         with torch.no_grad():
-            return np.asarray(torch.softmax(self.net(torch.from_numpy(charts)), dim=1).numpy())
+            logits = self.net(torch.from_numpy(charts).to(next(self.net.parameters()).device))
+            return np.asarray(torch.softmax(logits, dim=1).cpu().numpy())
 
     def categories(self, charts: NDArray[np.float32]) -> NDArray[np.int64]:
         """Categories 1 to 5, (n,)."""
