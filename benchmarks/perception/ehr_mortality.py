@@ -49,13 +49,27 @@ ROWS = {
     "boosting_quarter": "gradient boosting, a quarter",
     "scratch_quarter": "LSTM from nothing, a quarter",
     "pretrained_quarter": "LSTM fine-tuned, a quarter",
+    "logistic_sixteenth": "logistic regression, a sixteenth of the training stays",
+    "boosting_sixteenth": "gradient boosting, a sixteenth",
+    "scratch_sixteenth": "LSTM from nothing, a sixteenth",
+    "pretrained_sixteenth": "LSTM fine-tuned, a sixteenth",
 }
+SHARES = {"quarter": 4, "sixteenth": 16}  # of the training stays
 MEANS = {name: name.split("+") for name in ROWS if "+" in name}
 DIFFERENCES = (
     ("pretrained", "scratch"), ("pretrained_quarter", "scratch_quarter"), ("pretrained_quarter", "boosting_quarter"),
+    ("pretrained_sixteenth", "scratch_sixteenth"), ("pretrained_sixteenth", "boosting_sixteenth"),
     ("zero_shot", "scratch_quarter"), ("pretrained", "boosting"), ("scratch+pretrained", "boosting"), ("pretrained+boosting", "boosting"),
     ("scratch+pretrained+boosting", "boosting"), ("pretrained+boosting", "logistic+boosting"), ("pretrained+boosting", "scratch+boosting"),
 )  # fmt: skip
+COMPARED = ("auroc", "auprc", "brier")
+VERDICTS = {
+    "Pre-training against the same net from nothing": "pretrained-scratch",
+    "The same with a quarter of the training stays (14 deaths)": "pretrained_quarter-scratch_quarter",
+    "The same with a sixteenth (4 deaths)": "pretrained_sixteenth-scratch_sixteenth",
+    "The pre-trained net alone against boosting": "pretrained-boosting",
+    "The pre-trained net and boosting together, against boosting": "pretrained+boosting-boosting",
+}
 
 Floats = NDArray[np.float64]
 
@@ -87,17 +101,18 @@ def one_seed(seed: int, chosen: argparse.Namespace) -> dict[str, Any]:
 def log_odds(train: Any, test: Any, started: list[Any], seed: int, chosen: argparse.Namespace) -> dict[str, Floats]:
     """Log odds of death of test stays, by row."""
     odds = learnt(train, test, started, seed, chosen)
-    few = quarter(train, seed)
-    odds |= {f"{name}_quarter": one for name, one in learnt(few, test, started, seed, chosen).items() if f"{name}_quarter" in ROWS}
+    for part, share in SHARES.items():
+        few = some_of(train, share, seed)
+        odds |= {f"{name}_{part}": one for name, one in learnt(few, test, started, seed, chosen).items() if f"{name}_{part}" in ROWS}
     for name, parts in MEANS.items():
         odds[name] = mean_of([odds[part] for part in parts])
     return odds
 
 
-def quarter(train: Any, seed: int) -> Any:
-    """A quarter of the training stays, of those who die and of those who live."""
+def some_of(train: Any, share: int, seed: int) -> Any:
+    """One in `share` of the training stays, of those who die and of those who live."""
     died, rng = stays()[1][train], np.random.default_rng((seed, 5))
-    return np.concatenate([rng.permutation(train[died == label])[: round((died == label).sum() / 4)] for label in (0, 1)])
+    return np.concatenate([rng.permutation(train[died == label])[: round((died == label).sum() / share)] for label in (0, 1)])
 
 
 def learnt(train: Any, test: Any, started: list[Any], seed: int, chosen: argparse.Namespace) -> dict[str, Floats]:
@@ -105,9 +120,10 @@ def learnt(train: Any, test: Any, started: list[Any], seed: int, chosen: argpars
     charts, died, features = stays()
     device = choose_device(chosen.device)
     odds: dict[str, Floats] = {}
+    known = ~np.isnan(features[train]).all(axis=0)  # with few stays, some things were never measured
     for name, model in (("logistic", logistic()), ("boosting", boosted_trees(seed))):
-        model.fit(features[train], died[train])
-        odds[name] = odds_of(model, features[test])
+        model.fit(features[train][:, known], died[train])
+        odds[name] = odds_of(model, features[test][:, known])
     several: dict[str, list[Floats]] = {"scratch": [], "zero_shot": [], "pretrained": []}
     for member in range(MEMBERS):
         for name, members in several.items():
@@ -160,36 +176,39 @@ def corrected(values: Any) -> dict[str, float]:
     return {"mean": float(v.mean()), "low": float(v.mean()) - half, "high": float(v.mean()) + half, "folds": len(v)}
 
 
-def text(found: Mapping[str, float], sign: str = "") -> str:
-    return f"{found['mean']:{sign}.3f} ({found['low']:{sign}.3f} to {found['high']:{sign}.3f})"
+def text(found: Mapping[str, float], sign: str = "", digits: int = 3) -> str:
+    return f"{found['mean']:{sign}.{digits}f} ({found['low']:{sign}.{digits}f} to {found['high']:{sign}.{digits}f})"
 
 
 def page(records: list[dict[str, Any]], found: dict[str, Any]) -> list[str]:
     rows = [[words, *(text(found["rows"][name][metric]) for metric in ("auroc", "auprc", "f1", "brier"))] for name, words in ROWS.items()]
-    pairs = [[f"{ROWS[a]} - {ROWS[b]}", text(found["differences"][f"{a}-{b}"], "+")] for a, b in DIFFERENCES]
-    helped = found["differences"]["pretrained-scratch"]
-    best, few = (found["differences"][name] for name in ("pretrained+boosting-boosting", "pretrained_quarter-scratch_quarter"))
-    alone = found["differences"]["pretrained-boosting"]
+    told = found["differences"]
+    pairs = [
+        [f"{ROWS[a]} - {ROWS[b]}", *(text(told[metric][f"{a}-{b}"], "+", 4 if metric == "brier" else 3) for metric in COMPARED)]
+        for a, b in DIFFERENCES
+    ]
+    lines = [
+        f"- {words}: AUROC {text(told['auroc'][pair], '+')}: {verdict(told['auroc'][pair])}; Brier {text(told['brier'][pair], '+', 4)}: "
+        f"{verdict(told['brier'][pair], -1)}."
+        for words, pair in VERDICTS.items()
+    ]
     reference = f"{REFERENCE['logistic']:.3f}, boosting {REFERENCE['boosting']:.3f}"
     return [
         "# Death of real ICU stays, with and without simulated patients", "",
         f"eICU demo (YAIB's layout), first 24 hours, 1,367 stays, 70 deaths; {len(records)} divisions x {FOLDS} folds. Mean over folds",
         "(95 % interval, Nadeau and Bengio). F1 where as many stays are called as die. Reference figures of other divisions: logistic",
         f"{reference}; with 14 deaths in a fold a division moves them by some hundredths.", "",
-        *table(["", "AUROC", "AUPRC", "F1", "Brier"], rows), "", "Differences of AUROC, paired by fold:", "",
-        *table(["", "AUROC"], pairs), "",
-        f"- Pre-training against the same net from nothing: {text(helped, '+')}: {verdict(helped)}.",
-        f"- The same with a quarter of the training stays (14 deaths): {text(few, '+')}: {verdict(few)}.",
-        f"- The pre-trained net alone against boosting: {text(alone, '+')}: {verdict(alone)}.",
-        f"- The pre-trained net and boosting together, against boosting: {text(best, '+')}: {verdict(best)}.",
+        *table(["", "AUROC", "AUPRC", "F1", "Brier"], rows), "", "Differences, paired by fold:", "",
+        *table(["", *(metric.upper() if metric.startswith("au") else "Brier, lower is better" for metric in COMPARED)], pairs), "", *lines,
         "", f"Command: `python -m benchmarks.perception.ehr_mortality --seeds {len(records)}`. Machine: {machine()}.",
     ]  # fmt: skip
 
 
-def verdict(found: Mapping[str, float]) -> str:
-    if found["low"] > 0:
+def verdict(found: Mapping[str, float], better: int = 1) -> str:
+    """In words; `better` is -1 where less is better."""
+    if min(better * found["low"], better * found["high"]) > 0:
         return "better, the interval excludes 0"
-    return "better in the mean, the interval holds 0" if found["mean"] > 0 else "NOT better"
+    return "better in the mean, the interval holds 0" if better * found["mean"] > 0 else "NOT better"
 
 
 def main() -> None:
@@ -199,7 +218,10 @@ def main() -> None:
     metrics = list(folds[0]["logistic"])
     found = {
         "rows": {name: {metric: corrected([fold[name][metric] for fold in folds]) for metric in metrics} for name in ROWS},
-        "differences": {f"{a}-{b}": corrected([fold[a]["auroc"] - fold[b]["auroc"] for fold in folds]) for a, b in DIFFERENCES},
+        "differences": {
+            metric: {f"{a}-{b}": corrected([fold[a][metric] - fold[b][metric] for fold in folds]) for a, b in DIFFERENCES}
+            for metric in COMPARED
+        },
         "reference": REFERENCE,
         "machine": machine(),
     }

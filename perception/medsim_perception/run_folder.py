@@ -20,7 +20,7 @@ __all__ = ["CHECKPOINT", "COMPLETE", "MODEL", "RUN", "RUNNING", "load_run", "pla
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.pt", "model.safetensors"
 RUNNING, COMPLETE = "running", "complete"
-FIELDS = ("recipe", "seed", "status", "asked_steps", "planned_steps", "steps", "seconds", "device", "curve")
+FIELDS = ("recipe", "seed", "status", "asked_steps", "planned_steps", "steps", "seconds", "device", "versions", "curve")
 
 
 def read_run(folder: str | Path) -> dict[str, Any]:

@@ -258,9 +258,11 @@ def shipped(args: argparse.Namespace) -> int:
             metrics[seed] = judged(chosen, halved(model) if args.half else model, device)
             progress.update()
     seed = median_seed(metrics)
-    command = f"medsim perception train {args.name} --seed {seed} --steps {steps.pop()}"
+    run = records[seed]
+    where = "" if run["device"] == "cpu" else f" --device {run['device']}"
     card = save_weights(
-        chosen, models[seed], metrics, seed=seed, steps=records[seed]["steps"], command=command, half=args.half, folder=args.to
+        chosen, models[seed], metrics, seed=seed, steps=run["steps"], half=args.half, folder=args.to,
+        command=f"medsim perception train {args.name} --seed {seed} --steps {steps.pop()}{where}", trained_with=run["versions"]["torch"],
     )  # fmt: skip
     if args.json:
         print(json.dumps(asdict(card), indent=1))

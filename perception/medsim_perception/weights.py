@@ -138,13 +138,15 @@ def save_weights(
     steps: int,
     command: str | None = None,
     half: bool = False,
+    trained_with: str | None = None,
     folder: Path | None = None,
 ) -> Card:
     """Write a model's weights and their card; returns the card.
 
     `metrics` are what `recipe.judge` found, by training seed; `seed` says whose weights these are. With `half`, floats are stored in half
-    precision: judge the model after that (`halved`). Raises ValueError for metrics that are not finite or differ in names, and for weights
-    that half precision cannot hold.
+    precision: judge the model after that (`halved`). `trained_with` is the version of torch, if not this one.
+
+    Raises ValueError for metrics that are not finite or differ in names, and for weights that half precision cannot hold.
     """
     import torch
 
@@ -162,7 +164,7 @@ def save_weights(
         bytes=len(content),
         dtype="float16" if half else "float32",
         numbers=sum(tensor.numel() for tensor in model.state_dict().values()),
-        torch=torch.__version__.partition("+")[0],
+        torch=(trained_with or torch.__version__).partition("+")[0],
     )
     place = folder or WEIGHTS
     place.mkdir(parents=True, exist_ok=True)

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from medsim.core.charts import NEVER_H, positions
 from medsim.treatments.sepsis.chart import SEPSIS_CHART
 from medsim_perception.ehr.nets import ChartNet, make_net
+from medsim_perception.estimate import Estimate
 
-__all__ = ["CREATININE_H", "INPUTS", "SHOCK_H", "TARGETS", "ChartEncoder", "Estimate", "Reading"]
+__all__ = ["CREATININE_H", "INPUTS", "SHOCK_H", "TARGETS", "ChartEncoder", "Reading"]
 
 TARGETS = (
     "lung_water_ml_per_kg", "damage", "fluid_excess_ml_per_kg", "sofa", "map_unsupported_mmhg",
@@ -29,13 +30,6 @@ TREATMENTS = tuple(column.name for column in SEPSIS_CHART.treatments)
 INPUTS = (*SEPSIS_CHART.produced, *TREATMENTS)
 STATICS = (*(column.name for column in SEPSIS_CHART.statics), "time_h")
 LARGEST_LOG_SD, SMALLEST_LOG_SD = 1.5, -5.0
-
-
-class Estimate(NamedTuple):
-    """An answer in the targets' own units with its uncertainty."""
-
-    mean: Tensor  # (n, targets)
-    sd: Tensor  # (n, targets): mean +- 1.645 sd is the 90 % interval
 
 
 class Reading(NamedTuple):

@@ -1,5 +1,6 @@
 """Chest X-rays become classes and numbers: small encoders, heads with uncertainty, augmentation, transfer, ensembles, calibration."""
 
+from medsim_perception.estimate import Estimate
 from medsim_perception.vision.augment import ANY_SCANNER, CLINIC, Augmentation
 from medsim_perception.vision.calibration import (
     calibrate_classifier,
@@ -10,7 +11,7 @@ from medsim_perception.vision.calibration import (
     temperature,
 )  # fmt: skip
 from medsim_perception.vision.heads import Classifier, StateRegressor, focal_loss, gaussian_loss
-from medsim_perception.vision.nets import ConvolutionalEncoder, Estimate, count_weights, plain_encoder, residual_encoder
+from medsim_perception.vision.nets import ConvolutionalEncoder, count_weights, plain_encoder, residual_encoder
 from medsim_perception.vision.prediction import Ensemble, SeveralViews, estimates_of, logits_of
 from medsim_perception.vision.transfer import copy_encoder, freeze, thaw
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medsim_perception.vision.nets import INTERVAL_Z, ConvolutionalEncoder, Estimate
+from medsim_perception.estimate import Estimate
+from medsim_perception.vision.nets import INTERVAL_Z, ConvolutionalEncoder
 
 LOG_VARIANCE_RANGE = (-8.0, 4.0)  # chosen: in standard units, a deviation from 0.02 to 7
 

@@ -8,7 +8,7 @@ is by groups of channels, never by batch, so that an image's features do not dep
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -30,13 +30,6 @@ class Encoder(Protocol):
 
     def maps(self, images: Tensor) -> Tensor:
         """The last feature maps, (n, features, h, w), before they are averaged over the image."""
-
-
-class Estimate(NamedTuple):
-    """An answer in the targets' own units with its uncertainty."""
-
-    mean: Tensor  # (n, k)
-    sd: Tensor  # (n, k): mean +- 1.645 sd is the 90 % interval
 
 
 def to_floats(images: Tensor) -> Tensor:

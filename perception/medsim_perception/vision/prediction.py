@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medsim_perception.estimate import Estimate
 from medsim_perception.vision.augment import Augmentation, warp
-from medsim_perception.vision.nets import Estimate
 
 BATCH = 512
 GENTLE = Augmentation(rotation_degrees=6, scale=0.08, shift=0.05)  # chosen: within what patients' positions vary
