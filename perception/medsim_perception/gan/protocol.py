@@ -84,6 +84,7 @@ class SmallClassifier(nn.Module):
         return self.head(self.encoder(images))  # type: ignore[no-any-return]
 
 
+@torch.enable_grad()  # judges, which call this, need no gradients of what they judge
 def train_classifier(
     task: RareClass,
     arm: Arm,

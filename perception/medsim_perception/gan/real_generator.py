@@ -1,7 +1,7 @@
 """The recipe `chest-gan`: children's chest X-rays, normal or with pneumonia, made from noise.
 
-Judged on images that were never trained on: distances on features of a classifier of our own, coverage, copies, and how well a classifier
-that has seen made images only tells real ones apart.
+Judged on images that were never trained on: distances on features of a classifier of our own, coverage, copies, how well a classifier
+that has seen made images only tells real ones apart, and how surely a net that is trained to tells made from real (`told_apart_error`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from medsim_perception.gan.conditional import ConditionalLearner, GanSettings
 from medsim_perception.gan.distances import distances, features_of
 from medsim_perception.gan.diversity import manifold, memorisation
 from medsim_perception.gan.nets import ConditionalGenerator
-from medsim_perception.gan.protocol import ARMS, RareClass, SmallClassifier, score, train_classifier
+from medsim_perception.gan.protocol import ARMS, RareClass, SmallClassifier, score, told_apart, train_classifier
 from medsim_perception.real_data import PneumoniaMNIST, pneumonia_mnist
 from medsim_perception.recipe import Recipe
 
@@ -90,6 +90,7 @@ def _of_class(number: int, made: torch.Tensor, untrained: torch.Tensor) -> dict[
         "precision": region.precision,
         "recall": region.recall,
         "copies_error": memorisation(*pixels).copies,
+        "told_apart_error": told_apart(*(torch.as_tensor(one) for one in (train, test)), made),
     }
 
 
