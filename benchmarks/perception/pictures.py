@@ -87,32 +87,45 @@ def segmentation() -> Any:
 
 
 def reconstruction() -> Any:
-    """A CT and an MRI slice of test phantoms: the truth, the classical image, the net's."""
+    """A CT and an MRI slice of test phantoms, and one of a real brain: the truth, the classical image, the net's."""
     from medsim_perception.reconstruction import ct, mri, pictures
     from medsim_perception.weights import load_model
 
     rows = [
         pictures.ct_side_by_side(ct.test_phantoms()[0, 0], {"unrolled net": load_model("ct-reconstruction")}),
         pictures.mri_side_by_side(mri.test_phantoms()[0, 0], {"unrolled net": load_model("mri-reconstruction")}),
+        pictures.mri_side_by_side(mri.test_brains()[25, 0], {"unrolled net": load_model("mri-reconstruction")}),
     ]
-    drawn, axes = figure(2, 3, 7.5, 5.4)
+    drawn, axes = figure(3, 3, 7.5, 8.1)
     for line, row in zip(axes, rows, strict=True):
         for place, title, image, score in zip(line, row.titles, row.images, row.scores, strict=True):
             text = title if score is None else f"{title}\n{score.psnr:.1f} dB, SSIM {score.ssim:.2f}"
             grey(place, image.numpy(), text, vmin=0.0, vmax=1.0)
+    for place, name in zip(axes[:, 0], ("CT, phantom", "MRI, phantom", "MRI, a real brain (Colin27)"), strict=True):
+        place.set_ylabel(name, fontsize=9, color=INK)
     return drawn
 
 
 def synthetic() -> Any:
-    """Made X-rays of children, below each the nearest real one, and real ones drawn by chance."""
+    """Made X-rays of children, below each the nearest real one, and real ones by chance; patients translated from scanner to scanner."""
     from medsim_perception.gan import pictures
+    from medsim_perception.gan.scanner_translation import FIRST_TEST, same_patients
     from medsim_perception.real_data import pneumonia_mnist
     from medsim_perception.weights import load_model
 
     real = pneumonia_mnist()
-    board = pictures.beside_real(load_model("chest-gan"), real.train.images, real.train.labels, ("normal", "pneumonia"))
-    drawn, axes = figure(1, 1, 10, 10 * board.picture.shape[0] / board.picture.shape[1] + 0.4)
-    grey(axes[0, 0], board.picture, "rows: " + "; ".join(board.rows))
+    made = pictures.beside_real(load_model("chest-gan"), real.train.images, real.train.labels, ("normal", "pneumonia"))
+    translated = pictures.scanners_side_by_side(load_model("chest-cyclegan"), *same_patients(8, FIRST_TEST))
+    heights = [8.6 * board.picture.shape[0] / board.picture.shape[1] for board in (made, translated)]
+    from matplotlib import pyplot as plt
+
+    drawn, axes = plt.subplots(2, 1, figsize=(11.6, sum(heights) + 0.6), height_ratios=heights, layout="constrained")
+    titles = "made from noise, beside real X-rays of children (28 x 28)", "rendered patients, translated from scanner to scanner (64 x 64)"
+    for place, board, title in zip(axes, (made, translated), titles, strict=True):
+        grey(place, board.picture, title)
+        each = board.picture.shape[0] / len(board.rows)
+        place.set_yticks([(number + 0.5) * each for number in range(len(board.rows))], board.rows, color=INK, fontsize=8)
+        place.tick_params(length=0)
     return drawn
 
 

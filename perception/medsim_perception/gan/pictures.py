@@ -56,7 +56,7 @@ def beside_real(
         made = generator.sample(torch.full((columns,), number), draws).cpu().numpy()
         looks = [features_of(encoder, one) if encoder is not None else one.reshape(len(one), -1) / 255.0 for one in (made, own)]
         rows += [made, own[nearest(looks[0], looks[1])[1][:, 0]], own[rng.choice(len(own), columns, replace=len(own) < columns)]]
-        said += [f"{name}: made", f"{name}: the nearest real image to each", f"{name}: real, by chance"]
+        said += [f"{name}: made", f"{name}: nearest real", f"{name}: real, by chance"]
     return Board(tiled(rows), said)
 
 
