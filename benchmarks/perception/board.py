@@ -1,6 +1,6 @@
 """The perception board: what agents lose that perceive septic patients instead of knowing them.
 
-    python -m benchmarks.perception.board                      # every arm, 5 seeds; goes on where it stopped
+    python -m benchmarks.perception.board                      # every arm, 10 seeds; goes on where it stopped
     python -m benchmarks.perception.board --arms frozen blind --seeds 0 1
 
 The agent gives fluid every 4 hours, nurses titrate norepinephrine, and an X-ray is taken every 12 hours. The same PPO, settings and
@@ -175,7 +175,7 @@ def main() -> None:
     """Run what is missing, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(range(10)))
     parser.add_argument("--share", type=float, default=1.0, help="of the steps, for a quick look (default %(default)s)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of results (default %(default)s)")
     args = parser.parse_args()

@@ -102,7 +102,9 @@ def page(board: dict[str, Any]) -> str:
             f" | {100 * row['death_probability']:.1f} % | {over} | {gaps[0]} | {gaps[1]} | {row['train_cpu_s']:.0f} |"
         )
     seeds = [f"{arm} {', '.join(f'{value:.3f}' for value in row['return_by_seed'])}" for arm, row in board["arms"].items()]
-    lines += ["", f"Returns by seed: {'; '.join(seeds)}."]
+    most = max((row["seeds"] for row in board["arms"].values()), key=len)
+    fewer = [f"`--arms {arm} --seeds {' '.join(map(str, row['seeds']))}`" for arm, row in board["arms"].items() if row["seeds"] != most]
+    lines += ["", f"Seeds {', '.join(map(str, most))}{'; ' if fewer else ''}{' and '.join(fewer)}. Returns by seed: {'; '.join(seeds)}."]
     return "\n".join(lines) + "\n"
 
 
