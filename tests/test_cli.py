@@ -84,3 +84,26 @@ def test_doctor_finds_the_environments_working(capsys):
 def test_warmup_says_where_the_kernels_are(capsys):
     assert main(["warmup", GLUCOSE]) == 0
     assert "kernels are kept in" in capsys.readouterr().out
+
+
+def test_evaluate_says_where_options_of_policies_make_the_patients_differ() -> None:
+    from medsim.cli.evaluate import other_patients
+    from medsim.policies.policy import FunctionPolicy
+
+    plain = FunctionPolicy("plain", lambda observations: observations[:, 0])
+    seeing = FunctionPolicy("seeing", lambda observations: observations["time_h"], {"observation": "multimodal"})
+    told = other_patients("medsim/Sepsis-v0", [plain, seeing], {})
+    assert "NOT THE SAME PATIENTS" in told
+    assert "lungs=typical: plain" in told
+    assert "lungs=varied: seeing" in told
+    assert other_patients("medsim/Sepsis-v0", [plain, seeing], {"lungs": "varied"}) == ""
+    assert other_patients("medsim/Glucose-v0", [plain, plain], {}) == ""
+
+
+def test_a_policy_that_reads_numbers_is_told_how_to_keep_the_patients() -> None:
+    from medsim.evaluation.rollout import evaluate
+    from medsim.policies import reference_policies
+
+    protocol = reference_policies("medsim/Sepsis-v0")["surviving-sepsis"]()
+    with pytest.raises(ValueError, match="choose observation='vector' and, for the same patients, lungs='varied'"):
+        evaluate("medsim/Sepsis-v0", protocol, options={"observation": "multimodal"}, patients=2)

@@ -436,6 +436,10 @@ def test_the_verb_trains_judges_ships_and_loads(tmp_path: Path, capsys: pytest.C
     assert judged["r_squared"] > 0.95
     assert main(["perception", "ship", "toy", *folders, "--to", str(tmp_path / "out"), "--half", "--json"]) == 0
     card = json.loads(capsys.readouterr().out)
+    assert main(["perception", "ship", "toy", *folders, "--to", str(tmp_path / "out")]) == 2
+    assert "is there already: write elsewhere with --to FOLDER, or replace it with --overwrite" in capsys.readouterr().err
+    assert main(["perception", "ship", "toy", *folders, "--to", str(tmp_path / "out"), "--half", "--overwrite"]) == 0
+    assert capsys.readouterr().out.startswith(str(tmp_path / "out" / "toy.safetensors"))
     figures = card["metrics"]["r_squared"]
     assert figures["low"] < figures["mean"] < figures["high"]
     assert sorted(figures["seeds"].values())[1] == figures["seeds"][str(card["seed"])]
@@ -445,12 +449,33 @@ def test_the_verb_trains_judges_ships_and_loads(tmp_path: Path, capsys: pytest.C
         assert judge(model, torch.device("cpu"))["r_squared"] == figures["seeds"][str(card["seed"])]
 
 
+OWN = """
+import tests.test_perception_foundation as toys
+recipe = toys.toy
+number = 3
+"""
+
+
+def test_a_recipe_of_ones_own_is_found_in_the_folder_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my_own_recipe.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [str(ROOT), *[place for place in sys.path if place not in ("", str(tmp_path))]])
+    assert main(["perception", "train", "my_own_recipe:recipe", "--steps", "2", "--out", "run", "--device", "cpu"]) == 0
+    assert "2 of 2 steps" in capsys.readouterr().out
+    assert main(["perception", "train", "my_own_recipe:number"]) == 2
+    assert "number is int, and must be a function" in capsys.readouterr().err
+    assert main(["perception", "evaluate", "my_own_recipe:recipe"]) == 2
+    assert "no weights of toy are shipped" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("catalogued")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["evaluate", "chest-nothing"], "no recipe is called 'chest-nothing'"),
-        (["evaluate", "toy"], "toy.json is missing"),
+        (["evaluate", "toy"], "no weights of toy are shipped: give --weights RUN"),
         (["evaluate", "toy", "--weights", "nowhere"], "nowhere is no run folder"),
         (["train", "toy", "--steps", "0"], "steps must be 1 or more"),
         (["train", "toy", "--device", "tpu"], "device must be one of"),

@@ -39,6 +39,7 @@ from medsim_perception.vision import (  # noqa: E402
 )
 from medsim_perception.vision.augment import blur, warp  # noqa: E402
 from medsim_perception.vision.learning import CalibratedLearner  # noqa: E402
+from medsim_perception.vision.nets import to_floats  # noqa: E402
 from medsim_perception.weights import load_model  # noqa: E402
 
 NETS = {"residual": residual_encoder, "plain": plain_encoder}
@@ -394,3 +395,17 @@ def test_the_encoder_of_rendered_chests_fits_the_classifier_of_real_ones() -> No
     copy_encoder(source, target)
     images = noise_images(2)
     torch.testing.assert_close(target.encode(images), source.encode(images))
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "said"),
+    [
+        (torch.full((1, 1, 64, 64), torch.nan), ValueError, "must lie in 0..1 and be finite, not from nan"),
+        (torch.full((1, 1, 64, 64), 200.0), ValueError, "must lie in 0..1 and be finite, not from 200"),
+        (torch.zeros(0, 1, 64, 64), ValueError, "n at least 1"),
+        (np.zeros((1, 1, 64, 64), np.uint8), TypeError, "must be a tensor, not ndarray"),
+    ],
+)
+def test_images_that_mean_nothing_are_refused(images, error, said) -> None:
+    with pytest.raises(error, match=said):
+        to_floats(images)

@@ -232,3 +232,9 @@ def test_an_interrupted_write_leaves_the_old_file(step: str, shipped: Path, monk
         weights.save_weights(replace(TOY, data="others"), build(), METRICS, seed=0, steps=1, folder=shipped)
     assert (shipped / "toy.safetensors").read_bytes() == before
     assert sorted(path.name for path in shipped.iterdir()) == ["toy.json", "toy.safetensors"]
+
+
+def test_folders_may_be_texts_and_devices_that_are_not_there_are_refused() -> None:
+    assert not weights.load_model("triage-acuity", folder=str(weights.WEIGHTS)).training
+    with pytest.raises(ValueError, match="device must be one of auto, cpu, cuda, not 'tpu'"):
+        weights.load_model("triage-acuity", device="tpu")

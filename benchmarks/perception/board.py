@@ -13,6 +13,9 @@ training patients for every arm; all are judged on the same test patients. Arms:
     raw             chart and X-ray as they are (Stable-Baselines3's CombinedExtractor): it is slow
     blind           the frozen arm without the X-ray
 
+Beside them two that learn nothing: `protocol`, the fluid of the Surviving Sepsis protocol (its norepinephrine is what the nurses give), and
+`random`.
+
 The perception gap is (J_true - J_arm) / (J_true - J_blind), given against both meanings of the truth.
 """
 
@@ -36,6 +39,7 @@ SETTINGS: dict[str, Any] = {
 ENVS = 64
 STEPS = {"true": 400_000, "true-findings": 400_000, "frozen": 400_000, "blind": 400_000, "raw": 400_000, "fine-tuned": 10_000}
 ARMS = tuple(STEPS)
+REFERENCES = ("protocol", "random")
 TEST_PATIENTS = 1000
 RESULTS = Path(__file__).parent / "results" / "board"
 AGENTS = Path("runs") / "perception" / "board"  # of the frozen arm, which the fine-tuned arm begins with
@@ -131,13 +135,41 @@ def train_arm(arm: str, seed: int, steps: int, folder: Path, progress: Any) -> d
     if arm == "frozen":
         model.save(folder / f"frozen-{seed}.zip")
         env.save(str(folder / f"frozen-{seed}.pkl"))
-    result = judged(arm, model, scale)
+    return record_of(arm, seed, int(model.num_timesteps), trained, trained_cpu, judged(arm, model, scale))
+
+
+def record_of(arm: str, seed: int, steps: int, trained: float, trained_cpu: float, result: Any) -> dict[str, Any]:
+    """Return a result as it is kept."""
     return {
-        "arm": arm, "seed": seed, "steps": int(model.num_timesteps), "train_s": round(trained, 1), "train_cpu_s": round(trained_cpu, 1),
+        "arm": arm, "seed": seed, "steps": steps, "train_s": round(trained, 1), "train_cpu_s": round(trained_cpu, 1),
         "return_mean": float(result.returns.mean()), "returns": [round(float(value), 6) for value in result.returns],
         "death_probability": float(result.metrics["death_probability"].mean()),
         "costs": {name: float(values.mean()) for name, values in result.costs.items()},
     }  # fmt: skip
+
+
+class FluidOf:
+    """The fluid that another policy gives: what is left to decide where nurses titrate norepinephrine."""
+
+    def __init__(self, policy: Any) -> None:
+        self.policy, self.name, self.options = policy, f"{policy.name}, fluid", policy.options
+
+    def begin(self, env: Any) -> None:
+        self.policy.begin(env)
+
+    def act(self, observations: Any) -> Any:
+        return self.policy.act(observations)[:, :1]
+
+
+def reference(arm: str) -> dict[str, Any]:
+    """Return what a policy that learns nothing reaches, as `train_arm` does."""
+    from medsim.evaluation.rollout import evaluate
+    from medsim.policies import reference_policies
+
+    there = reference_policies(ENV)
+    policy: Any = there["random"]() if arm == "random" else FluidOf(there["surviving-sepsis"]())
+    result = evaluate(ENV, policy, options={**OPTIONS, "deaths": "expected"}, patients=TEST_PATIENTS)
+    return record_of(arm, 0, 0, 0.0, 0.0, result)
 
 
 def fine_tuning(env: Any, seed: int, folder: Path) -> Any:
@@ -193,6 +225,10 @@ def main() -> None:
                 partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
                 partial.replace(file)
                 print(f"{arm} seed {seed}: {result['return_mean']:.4f}, {result['train_s']:.0f} s", flush=True)
+    for arm in REFERENCES:
+        file = args.out / f"{arm}-0.json"
+        if not file.is_file():
+            file.write_text(json.dumps(reference(arm)) + "\n", encoding="utf-8")
     write_page(args.out)
 
 

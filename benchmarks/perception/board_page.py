@@ -14,6 +14,8 @@ WHAT = {
     "fine-tuned": "the frozen arm's agent, whose encoders learn on",
     "raw": "chart and X-ray as they are, `CombinedExtractor`",
     "blind": "chart through its frozen encoder, no X-ray",
+    "protocol": "vital signs and labs: the Surviving Sepsis protocol's fluid; learns nothing",
+    "random": "nothing; doses by chance",
 }
 
 
@@ -97,13 +99,18 @@ def page(board: dict[str, Any]) -> str:
             for truth in ("true-findings", "true")
         ]
         over = f"{row['over_blind']:+.3f} ({interval(row['over_blind_95'])})" if "over_blind" in row else ""
+        of = f", {len(row['seeds'])} seeds" if row["steps"] else ""
         lines.append(
-            f"| {arm} | {row['what']} | {row['steps']:,} | {row['return']:.3f} ({interval(row['return_95'])}), {len(row['seeds'])} seeds"
+            f"| {arm} | {row['what']} | {row['steps']:,} | {row['return']:.3f} ({interval(row['return_95'])}){of}"
             f" | {100 * row['death_probability']:.1f} % | {over} | {gaps[0]} | {gaps[1]} | {row['train_cpu_s']:.0f} |"
         )
     seeds = [f"{arm} {', '.join(f'{value:.3f}' for value in row['return_by_seed'])}" for arm, row in board["arms"].items()]
     most = max((row["seeds"] for row in board["arms"].values()), key=len)
-    fewer = [f"`--arms {arm} --seeds {' '.join(map(str, row['seeds']))}`" for arm, row in board["arms"].items() if row["seeds"] != most]
+    fewer = [
+        f"`--arms {arm} --seeds {' '.join(map(str, row['seeds']))}`"
+        for arm, row in board["arms"].items()
+        if row["steps"] and row["seeds"] != most
+    ]
     lines += ["", f"Seeds {', '.join(map(str, most))}{'; ' if fewer else ''}{' and '.join(fewer)}. Returns by seed: {'; '.join(seeds)}."]
     return "\n".join(lines) + "\n"
 

@@ -93,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         if options or args.cohort != "test":
             print("Scores are scaled by the floor and ceiling of the default options and the test cohort.")
         print()
+    print(other_patients(args.env, policies, options), end="")
     for policy, result in zip(policies, results, strict=True):
         print(exact_text_of(result) if isinstance(result, ExactScore) else text_of(result), end="")
         acts = ", ".join(f"{name}={value}" for name, value in policy.options.items() if name not in options)
@@ -112,6 +113,16 @@ def exact_score_of(args: argparse.Namespace, policy: Policy, options: dict[str, 
     if score is None and args.gamma is not None:
         raise ValueError(f"--gamma is for exact values, and {policy.name} has none here")
     return score
+
+
+def other_patients(env_id: str, policies: list[Policy], options: dict[str, Any]) -> str:
+    """Return a warning if options that policies bring along make the patients differ from policy to policy, else nothing."""
+    met = {policy.name: dict(make_task(env_id, **{**policy.options, **options}).same_patients) for policy in policies}
+    kinds = {", ".join(f"{name}={value}" for name, value in one.items()): one for one in met.values()}
+    if len(kinds) < 2:
+        return ""
+    who = "; ".join(f"{kind}: {', '.join(name for name, one in met.items() if one == kinds[kind])}" for kind in kinds)
+    return f"NOT THE SAME PATIENTS, do not compare: {who}. Give the option with --set to all.\n\n"
 
 
 def exact_text_of(result: ExactScore) -> str:

@@ -65,6 +65,7 @@ class Task:
     reset_options: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)  # name -> (settings, value) -> settings
     metrics: Callable[..., dict[str, npt.NDArray[np.float64]]] = lambda measures, steps_lived, task: {}
     panels: Sequence[Panel] = ()
+    same_patients: Mapping[str, Any] = field(default_factory=dict)  # options that keep who the patients are, whatever is seen of them
     citation: str = ""
     action_meaning: str = ""  # in a line: which number is which
     provenance: Callable[[], list[Provenance]] = list

@@ -37,7 +37,8 @@ class NamedColumns:
 
     def __init__(self, env: PatientVectorEnv) -> None:
         if isinstance(env.single_observation_space, spaces.Dict):
-            raise ValueError(f"this policy reads numbers by name, and {env.task.id} shows a chart: choose observation='vector'")
+            same = "".join(f" and, for the same patients, {name}={value!r}" for name, value in env.task.same_patients.items())
+            raise ValueError(f"this policy reads numbers by name, and {env.task.id} shows a chart: choose observation='vector'{same}")
         self.columns = {name: number for number, name in enumerate(env.task.view.names)}
 
     def __call__(self, observations: Array, name: str) -> Array:

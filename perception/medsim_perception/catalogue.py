@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from medsim_perception.recipe import Recipe
 
-__all__ = ["RECIPES", "recipe"]
+__all__ = ["HEADLINES", "RECIPES", "recipe"]
 
 RECIPES: dict[str, str] = {
     "chest-lung-water": "medsim_perception.vision.chest_state:recipe",
@@ -26,6 +26,20 @@ RECIPES: dict[str, str] = {
     "hiv-resistance": "medsim_perception.sequences.hiv_recipe:recipe",
 }
 """Where a recipe's function is, as "module:function"."""
+
+HEADLINES: dict[str, tuple[str, ...]] = {
+    "chest-lung-water": (
+        "r2_lung_water_ml_per_kg_scanner_a",
+        "r2_lung_water_ml_per_kg_scanner_b",
+        "coverage_lung_water_ml_per_kg_scanner_a",
+    ),
+    "chest-segmentation": ("dice_lungs_scanner_a", "dice_consolidation_scanner_a", "dice_consolidation_scanner_b"),
+    "chest-gan": ("frechet_error", "frechet_error_of_real", "coverage", "auroc_learned_from_made"),
+    "ct-reconstruction": ("phantoms_psnr_gain", "rendered_psnr_gain", "real_head_psnr_gain"),
+    "ehr-multitask": ("auroc_mortality", "auroc_shock", "r2_creatinine_ahead", "r2_lung_water_ml_per_kg", "coverage_90"),
+    "mri-reconstruction": ("phantoms_4x_psnr_gain", "rendered_4x_psnr_gain", "real_brain_4x_psnr_gain", "real_brain_8x_psnr_gain"),
+}
+"""Metrics that tables show of a model, where they are not the first ones that its judge names; cards hold all."""
 
 
 def recipe(name: str) -> Recipe:
@@ -47,6 +61,8 @@ def recipe(name: str) -> Recipe:
         raise ValueError(f"the recipe {name!r} cannot be had: {error}") from error
     except AttributeError as error:
         raise ValueError(f"the recipe {name!r} cannot be had: {error}") from error
+    if not callable(function):
+        raise ValueError(f"the recipe {name!r} cannot be had: {function_name} is {type(function).__name__}, and must be a function")
     made = function()
     if not isinstance(made, Recipe):
         raise ValueError(f"{place} must return a Recipe, not {type(made).__name__}")

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from medsim_perception.recipe import Recipe
-from medsim_perception.weights import put_tensors, tensors_of
+from medsim_perception.weights import REMEDY, put_tensors, tensors_of
 
 __all__ = ["CHECKPOINT", "COMPLETE", "MODEL", "RUN", "RUNNING", "load_run", "plain", "read_run"]
 
@@ -37,7 +37,7 @@ def read_run(folder: str | Path) -> dict[str, Any]:
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete the folder and train again") from error
+        raise ValueError(f"{path} is damaged ({error}), or of no training of medsim perception") from error
     return record
 
 
@@ -52,7 +52,11 @@ def load_run(recipe: Recipe, folder: str | Path) -> nn.Module:
             f"medsim perception train {recipe.name} --seed {record['seed']} --out {folder}"
         )
     model = recipe.build()
-    put_tensors(model, tensors_of(path.read_bytes(), path), path)
+    try:
+        put_tensors(model, tensors_of(path.read_bytes(), path), path)
+    except ValueError as error:
+        again = f"medsim perception train {recipe.name} --seed {record['seed']} --out {folder}"
+        raise ValueError(f"{str(error).partition(f'; {REMEDY}')[0]}; delete {folder} and train again: {again}") from error
     return model.eval()
 
 

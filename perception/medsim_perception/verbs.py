@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -25,7 +26,7 @@ __all__ = ["verbs"]
 
 EXAMPLES = """examples:
   medsim perception list                                what there is, and how good what is shipped is
-  medsim perception evaluate chest-lung-water           judge the shipped weights on patients never trained on
+  medsim perception evaluate chest-lung-water           judge the shipped weights on cases that no training meets
   medsim perception train chest-lung-water --seconds 60
   medsim perception train chest-lung-water --seed 1 --device cuda --out runs/water-1
   medsim perception evaluate chest-lung-water --weights runs/water-1
@@ -33,8 +34,12 @@ EXAMPLES = """examples:
 
 A run folder holds what is needed to go on. Interrupt with Ctrl-C whenever you like: the same command goes on where it stopped, and ends
 with the same weights, on a CPU to the bit, as if it had not. With --seconds as many steps are made, at most the recipe's, as
-that allows. Recipes that learn from real data read it in the folder that the environment variable MEDSIM_DATA names.
+that allows. Recipes that learn from or are judged on real data read them in the folders that the environment variables MEDSIM_DATA and
+MEDSIM_DATA_CACHE (default ~/.cache/medsim) name: perception/README.md says which. Shipping over weights that are there needs --overwrite.
 Your own recipe can be named as module:function. Research simulation, not medical advice."""
+
+MOST_SHOWN = 5  # metrics of a model in tables, where the catalogue names none
+EXTRAS = {"torch": "perception", "safetensors": "perception", "nibabel": "imaging", "pydicom": "imaging", "pyarrow": "tables"}
 
 
 def verbs() -> tuple[Verb, ...]:
@@ -68,6 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     shipping.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders; the weights of the median seed are shipped")
     shipping.add_argument("--half", action="store_true", help="store in half precision (judged after rounding)")
     shipping.add_argument("--to", type=Path, metavar="FOLDER", help="where to write (default: the installed package's folder)")
+    shipping.add_argument("--overwrite", action="store_true", help="replace weights and card that are there already")
     for place in (listing, training, judging, shipping):
         place.add_argument("--json", action="store_true", help="for machines")
 
@@ -75,11 +81,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what was asked for; a missing package is an error of use, like a wrong name."""
     doing: dict[str, Callable[[argparse.Namespace], int]] = {"list": listed, "train": trained, "evaluate": evaluated, "ship": shipped}
+    if ":" in getattr(args, "name", ""):
+        sys.path.insert(0, os.getcwd())  # where whoever names module:function has it, as with python -m
     try:
         return doing[args.action](args)
     except ImportError as error:
-        missing = f": pip install 'medsim[perception]' ({error})" if error.name in ("torch", "safetensors") else f": {error}"
-        raise ValueError(f"a package is missing{missing}") from error
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        remedy = f"pip install 'medsim[{extra}]' ({error})" if extra else str(error)
+        raise ValueError(f"a package is missing: {remedy}") from error
 
 
 # list
@@ -110,7 +119,7 @@ def entry_of(name: str, card: Card | None) -> tuple[str, str]:
 
     if card is None:
         return recipe(name).question, f"none shipped: medsim perception train {name}"
-    metric, figure = next(iter(card.metrics.items()))
+    metric, figure = next(iter(headline(card).items()))
     return card.question, f"{card.bytes / 1000:.0f} kB; {metric} {span(figure)}"
 
 
@@ -130,11 +139,20 @@ def markdown_of(cards: Sequence[Card]) -> str:
 
 
 def figures_of(card: Card) -> str:
-    """Return a card's metrics as lines of a cell; those of a single seed are said once to have no interval."""
-    seeds = max(len(figure.seeds) for figure in card.metrics.values())
+    """Return a card's headline metrics as lines of a cell; those of a single seed are said once to have no interval."""
+    seeds, shown = max(len(figure.seeds) for figure in card.metrics.values()), headline(card)
+    more = f"; {len(card.metrics) - len(shown)} more on the card" if len(card.metrics) > len(shown) else ""
     if seeds == 1:
-        return "<br>".join([*(f"{name} {number(figure.mean)}" for name, figure in card.metrics.items()), "(one seed, no interval)"])
-    return "<br>".join([*(f"{name} {span(figure)}" for name, figure in card.metrics.items()), f"({seeds} seeds)"])
+        return "<br>".join([*(f"{name} {number(figure.mean)}" for name, figure in shown.items()), f"(one seed, no interval{more})"])
+    return "<br>".join([*(f"{name} {span(figure)}" for name, figure in shown.items()), f"({seeds} seeds{more})"])
+
+
+def headline(card: Card) -> dict[str, Measured]:
+    """Return the metrics of a card that tables show."""
+    from medsim_perception.catalogue import HEADLINES
+
+    chosen = HEADLINES.get(card.name, tuple(card.metrics)[:MOST_SHOWN])
+    return {name: card.metrics[name] for name in chosen}
 
 
 def span(figure: Measured) -> str:
@@ -183,7 +201,7 @@ def trained(args: argparse.Namespace) -> int:
         return 0
     print(course_of(record, before == COMPLETE))
     if record["status"] == COMPLETE:
-        print(f"judge it on patients it has never met: medsim perception evaluate {args.name} --weights {folder}")
+        print(f"judge it on cases it has never met: medsim perception evaluate {args.name} --weights {folder}")
     else:
         print("time ran out; the same command goes on")
     print(f"run folder {folder}")
@@ -222,6 +240,8 @@ def evaluated(args: argparse.Namespace) -> int:
 
     chosen, device = recipe(args.name), choose_device(args.device)
     card = next((one for one in list_cards() if one.name == chosen.name), None)
+    if card is None and not args.weights:
+        raise ValueError(f"no weights of {chosen.name} are shipped: give --weights RUN, the folder of a finished training")
     model = load_run(chosen, args.weights) if args.weights else load_model(args.name)
     metrics = judged(chosen, model, device)
     source = str(args.weights) if args.weights else "shipped"
@@ -233,8 +253,18 @@ def evaluated(args: argparse.Namespace) -> int:
     known = card.metrics if card else {}
     rows = [[name, number(value), span(known[name]) if name in known else ""] for name, value in metrics.items()]
     print(table([["metric", "here", "card (95 % interval over seeds)" if card else ""], *rows]))
-    print("\nOn patients never trained on. Research simulation, not medical advice.")
+    lacking = [name for name in known if name not in metrics]
+    if lacking:
+        print(f"\nNot measured here, since the public data are not ({data_places()}): {', '.join(lacking)}.")
+    print("\nOn cases that no training meets. Research simulation, not medical advice.")
     return 0
+
+
+def data_places() -> str:
+    """Return where real data are looked for."""
+    from medsim_perception.reconstruction.real_slices import cache_folder
+
+    return f"MEDSIM_DATA names {os.environ.get('MEDSIM_DATA') or 'no folder'}, MEDSIM_DATA_CACHE or its default {cache_folder()}"
 
 
 def shipped(args: argparse.Namespace) -> int:
@@ -242,9 +272,12 @@ def shipped(args: argparse.Namespace) -> int:
     from medsim_perception.catalogue import recipe
     from medsim_perception.device import choose_device
     from medsim_perception.training import load_run, read_run
-    from medsim_perception.weights import halved, save_weights
+    from medsim_perception.weights import WEIGHTS, halved, save_weights
 
     chosen, device = recipe(args.name), choose_device(args.device)
+    place = (args.to or WEIGHTS) / f"{chosen.name}.safetensors"
+    if place.exists() and not args.overwrite:
+        raise ValueError(f"{place} is there already: write elsewhere with --to FOLDER, or replace it with --overwrite")
     records = {int(record["seed"]): record for record in map(read_run, args.runs)}
     if len(records) != len(args.runs):
         raise ValueError(f"run folders must be of different seeds, not of {sorted(read_run(one)['seed'] for one in args.runs)}")
@@ -267,7 +300,7 @@ def shipped(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(asdict(card), indent=1))
         return 0
-    print(f"{card.name}: weights of seed {seed}, {card.bytes / 1000:.0f} kB, {card.dtype}")
+    print(f"{place}: weights of seed {seed}, {card.bytes / 1000:.0f} kB, {card.dtype}")
     print(table([["metric", "mean (95 % interval over seeds)"], *([name, span(figure)] for name, figure in card.metrics.items())]))
     return 0
 

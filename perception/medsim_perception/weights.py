@@ -75,15 +75,19 @@ def read_card(name: str, folder: Path | None = None) -> Card:
         raise ValueError(f"{path} is not a card ({error}); {REMEDY}") from error
 
 
-def load_model(name: str, device: str | torch.device = "cpu", folder: Path | None = None) -> nn.Module:
+def load_model(name: str, device: str | torch.device = "cpu", folder: str | Path | None = None) -> nn.Module:
     """The model of a recipe's name with its shipped weights, ready to answer (`eval`) in float32.
 
-    Raises ValueError naming the file and what to do where the weights are missing, truncated, changed, or those of another network.
+    Raises ValueError naming the file and what to do where the weights are missing, truncated, changed, or those of another network, and for
+    a device that is not there.
     """
     from medsim_perception.catalogue import recipe
+    from medsim_perception.device import choose_device
 
     made = recipe(name)
-    return load_into(made.build(), read_card(made.name, folder), folder).to(device)
+    place = None if folder is None else Path(folder)
+    model = load_into(made.build(), read_card(made.name, place), place)
+    return model.to(choose_device(device) if isinstance(device, str) else device)
 
 
 def load_into(model: nn.Module, card: Card, folder: Path | None = None) -> nn.Module:

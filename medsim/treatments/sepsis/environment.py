@@ -130,6 +130,7 @@ def sepsis_task(**options: Any) -> Task:
         patient_limits=PATIENT_LIMITS,
         metrics=sepsis_metrics,
         panels=PANELS,
+        same_patients={"lungs": "varied" if varied else "typical"},
         citation=CITATION,
         action_meaning=action_meaning(config),
         provenance=provenance,

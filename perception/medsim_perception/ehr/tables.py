@@ -69,6 +69,8 @@ def from_long_tables(
         static: stay_id and any of age, sex ("Male", "Female"), height, weight.
         hours: rows of a window: of each stay the last ones; where there are fewer, the first rows are empty. None: the longest stay's.
 
+    Whether values lie in their columns' plausible ranges is not checked.
+
     Raises TableError: the table is empty, has a column that nobody knows, an hour twice or out of order, a time that is no whole hour, a
     value that is no number or infinite, or a stay that has nothing measured in its window; where single stays are at fault, all of them
     are looked at and the error's `partial` has the rest.
@@ -147,6 +149,11 @@ def _check_names(table: pd.DataFrame, needed: Sequence[str], columns: Sequence[s
         raise TableError(f"the {which} table has the column {twice[0]!r} twice")
 
 
+def shown(value: Any) -> str:
+    """A cell as an error shows it."""
+    return repr(value) if isinstance(value, str) else str(value)
+
+
 def _row_hours(table: pd.DataFrame) -> NDArray[np.int64]:
     import pandas as pd
 
@@ -174,7 +181,9 @@ def _numbers(table: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.float64]
         odd = np.isinf(out[:, place]) | (np.isnan(out[:, place]) & raw.notna().to_numpy())
         if odd.any():
             row = int(np.argmax(odd))
-            raise TableError(f"column {name!r}, row {row} (stay {table['stay_id'].iloc[row]}): {raw.iloc[row]!r} is not a finite number")
+            raise TableError(
+                f"column {name!r}, row {row} (stay {table['stay_id'].iloc[row]}): {shown(raw.iloc[row])} is not a finite number"
+            )
     return out
 
 
@@ -211,6 +220,6 @@ def _statics(table: pd.DataFrame | None, stays: NDArray[Any]) -> Floats:
         numbers = pd.to_numeric(raw, errors="coerce")
         odd = (numbers.isna() & raw.notna()) | np.isinf(numbers)
         if odd.any():
-            raise TableError(f"column {name!r}, stay {raw.index[odd][0]}: {raw[odd].iloc[0]!r} is not a finite number")
+            raise TableError(f"column {name!r}, stay {raw.index[odd][0]}: {shown(raw[odd].iloc[0])} is not a finite number")
         out[:, place] = numbers.to_numpy(np.float32)
     return out

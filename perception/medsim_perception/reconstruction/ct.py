@@ -112,7 +112,7 @@ def recipe() -> Recipe:
         name="ct-reconstruction",
         question="what does this low-dose CT slice show? (a sinogram of 60 angles, 4,000 photons, to 64 x 64 pixels)",
         data="random phantoms, and heads made from the MNI152 2009a template (nilearn 0.14.1) with random skulls",
-        licence="Apache-2.0 (phantoms); BSD-3-Clause and MNI's permissive licence (template)",
+        licence="Apache-2.0 (phantoms); BSD-3-Clause (nilearn, which ships the template)",
         build=build,
         begin=begin,
         judge=judge,

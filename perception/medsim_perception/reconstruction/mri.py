@@ -122,7 +122,7 @@ def recipe() -> Recipe:
         name="mri-reconstruction",
         question="what does this MRI slice show, of which a quarter or an eighth of the lines was measured? (64 x 64 pixels, one coil)",
         data="random phantoms, and bent slices of the MNI152 2009a template (nilearn 0.14.1) with random skulls",
-        licence="Apache-2.0 (phantoms); BSD-3-Clause and MNI's permissive licence (template)",
+        licence="Apache-2.0 (phantoms); BSD-3-Clause (nilearn, which ships the template)",
         build=build,
         begin=begin,
         judge=judge,

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 PLACED_FEATURES = 64
 SMALLEST_SIDE, LARGEST_SIDE = 28, 128
+FLOAT_SLACK = 0.5  # chosen: noise in training may leave 0..1 a little; grey levels of 0..255 do not pass
 GREY_CENTRE, GREY_SPREAD = 0.5, 0.25  # chosen: about the mean and deviation of grey in chest films on a 0..1 scale
 INTERVAL_Z = 1.6448536269514722  # standard normal quantile of 0.95: mean +- z sd covers 90 %
 
@@ -33,15 +34,22 @@ class Encoder(Protocol):
 
 
 def to_floats(images: Tensor) -> Tensor:
-    """Centred floats of grey images, (n, 1, h, w), uint8 or floats in 0..1; raises ValueError for any other shape, type or size."""
-    if images.ndim != 4 or images.shape[1] != 1:
-        raise ValueError(f"images must have the shape (n, 1, h, w), not {tuple(images.shape)}")
+    """Centred floats of grey images, (n, 1, h, w), uint8 or floats in 0..1; raises ValueError for any other shape, type, size or range, and
+    TypeError for what is no tensor."""
+    if not isinstance(images, Tensor):
+        raise TypeError(f"images must be a tensor, not {type(images).__name__}: torch.as_tensor makes one")
+    if images.ndim != 4 or images.shape[1] != 1 or len(images) == 0:
+        raise ValueError(f"images must have the shape (n, 1, h, w), n at least 1, not {tuple(images.shape)}")
     if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in images.shape[2:]):
         raise ValueError(f"sides of images must be {SMALLEST_SIDE} to {LARGEST_SIDE} pixels, not {tuple(images.shape[2:])}")
     if images.dtype == torch.uint8:
         images = images.float().mul_(1 / 255)
     elif not images.is_floating_point():
         raise ValueError(f"images must be uint8 or floats in 0..1, not {images.dtype}")
+    elif images.numel():
+        low, high = (float(end) for end in images.detach().aminmax())
+        if not (low > -FLOAT_SLACK and high < 1 + FLOAT_SLACK):  # NaN is neither
+            raise ValueError(f"images of floats must lie in 0..1 and be finite, not from {low:g} to {high:g}")
     return (images - GREY_CENTRE) / GREY_SPREAD
 
 
