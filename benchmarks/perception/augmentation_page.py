@@ -24,8 +24,10 @@ INTRODUCTION = """# Made images for a rare class
 `nothing` draws training images as they come; every other arm differs in one thing. `made` adds as many images of the rare class, made by
 a generator that learned from the skewed training images only, as `extra real` adds of those held back (the upper bound). All arms of a
 seed are the same net (20 thousand weights) from the same weights, trained for the same number of steps; thresholds are not tuned. Means
-over seeds with 95 % t-intervals; differences are paired by seed. Distances are on features of our own classifier and comparable within a
-table only; they see what tells disease apart and overlook crude textures, which a net that is trained to tell made from real does not."""
+over seeds with 95 % t-intervals; differences are paired by seed. Seeds share a few generators, so an interval says how surely these
+generators' images help other classifiers, not what another generator's would do. Distances are on features of our own classifier and
+comparable within a table only; they see what tells disease apart and overlook crude textures, which a net that is trained to tell made
+from real does not."""
 
 
 def column(task: dict[str, Any], arm: str, metric: str, part: str = "test") -> list[float]:

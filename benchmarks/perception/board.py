@@ -213,6 +213,8 @@ def main() -> None:
     args = parser.parse_args()
     import torch
 
+    if args.share != 1.0 and args.out == RESULTS:
+        raise ValueError(f"a quick look (--share {args.share:g}) does not belong among the results: give --out FOLDER")
     torch.set_num_threads(1)
     work = AGENTS if args.out == RESULTS else args.out / "agents"
     work.mkdir(parents=True, exist_ok=True)

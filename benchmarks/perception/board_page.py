@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 RESAMPLES = 10_000
+GOAL = 0.2  # of the perception gap
 WHAT = {
     "true": "the true state of the patient",
     "true-findings": "chart through its encoder; of the X-ray the truth",
@@ -21,7 +22,7 @@ WHAT = {
 
 INTRODUCTION = """`python -m benchmarks.perception.board`, two cores, CPU. The same PPO for every arm: it gives fluid every 4 h, nurses
 titrate norepinephrine, a chest X-ray is taken every 12 h, lungs differ (`lungs="varied"`). {patients} test patients, the same for all, with
-expected deaths; 95 % intervals by resampling seeds and patients.
+expected deaths; 95 % intervals by resampling seeds (their deviations widened by sqrt(n / (n - 1))) and patients.
 
 The gap is the share of what the truth is worth over blindness that an arm loses: 0 is as good as the truth, 1 is no better than blind.
 `true-findings` knows what the X-ray shows and reads the chart as the others do, so the gap to it is that of reading images; the gap to
@@ -38,6 +39,10 @@ def read(folder: Path) -> dict[str, dict[int, dict[str, Any]]]:
     for file in sorted(folder.glob("*-*.json")):
         result = json.loads(file.read_text(encoding="utf-8"))
         found.setdefault(result["arm"], {})[result["seed"]] = result
+    for arm, by_seed in found.items():
+        steps = sorted({one["steps"] for one in by_seed.values()})
+        if len(steps) > 1:
+            raise ValueError(f"{folder} holds {arm} of {steps} steps: they cannot stand in one row")
     return {arm: found[arm] for arm in WHAT if arm in found}
 
 
@@ -50,7 +55,11 @@ def resampled(found: dict[str, dict[int, dict[str, Any]]]) -> dict[str, np.ndarr
     for arm, by_seed in found.items():
         rows = np.stack([one["returns"] for one in by_seed.values()])  # (seeds, patients)
         drawn = rng.multinomial(len(rows), np.full(len(rows), 1.0 / len(rows)), size=RESAMPLES) / len(rows)
-        means[arm] = np.einsum("rs,rs->r", drawn, shares @ rows.T)
+        each = shares @ rows.T  # (RESAMPLES, seeds)
+        middle = each.mean(axis=1)
+        # a mean of n seeds drawn with replacement has (n - 1) / n of the variance that the mean of n new ones has
+        wider = np.sqrt(len(rows) / (len(rows) - 1)) if len(rows) > 1 else 1.0
+        means[arm] = middle + wider * (np.einsum("rs,rs->r", drawn, each) - middle)
     return means
 
 
@@ -111,8 +120,27 @@ def page(board: dict[str, Any]) -> str:
         for arm, row in board["arms"].items()
         if row["steps"] and row["seeds"] != most
     ]
-    lines += ["", f"Seeds {', '.join(map(str, most))}{'; ' if fewer else ''}{' and '.join(fewer)}. Returns by seed: {'; '.join(seeds)}."]
+    lines += [
+        "",
+        *verdicts(board["arms"]),
+        "",
+        f"Seeds {', '.join(map(str, most))}{'; ' if fewer else ''}{' and '.join(fewer)}. Returns by seed: {'; '.join(seeds)}.",
+    ]
     return "\n".join(lines) + "\n"
+
+
+def verdicts(arms: dict[str, Any]) -> list[str]:
+    """Return whether each arm that perceives is as near to the truth as is wanted."""
+    said = []
+    for arm in ("frozen", "fine-tuned"):
+        for truth in ("true", "true-findings"):
+            if f"gap_to_{truth}" in arms.get(arm, {}):
+                gap, ends_at = arms[arm][f"gap_to_{truth}"], arms[arm][f"gap_to_{truth}_95"]
+                reached = (
+                    "NOT reached" if gap > GOAL else "reached, and the interval with it" if ends_at[1] <= GOAL else "reached in the mean"
+                )
+                said.append(f"- {arm}, gap to {truth} {gap:.2f} ({interval(ends_at)}), goal at most {GOAL}: {reached}.")
+    return said
 
 
 def draw(board: dict[str, Any], file: Path) -> None:

@@ -138,13 +138,13 @@ def measured(recipes: Mapping[str, Recipe], chosen: argparse.Namespace, name: st
     for arm in chosen.arms:
         for seed in chosen.seeds:
             path = place(chosen, name, arm, seed)
-            if path.is_file():
+            if path.is_file() and json.loads(path.read_text()).get("steps") == chosen.steps:
                 continue
             began = time.process_time()
             model = trained(recipes[arm], seed, chosen)
             seconds = round(time.process_time() - began, 1)
             metrics = recipes[arm].judge(model, choose_device(chosen.device))
-            made_by = {"arm": arm, "seed": seed, "machine": machine(chosen.device), "training_cpu_seconds": seconds}
+            made_by = {"arm": arm, "seed": seed, "steps": chosen.steps, "machine": machine(chosen.device), "training_cpu_seconds": seconds}
             write_json(path, {**made_by, "metrics": metrics})
     found: Records = {}
     for arm in recipes:
@@ -182,10 +182,18 @@ def section(records: Records, key: str, what: str, inputs: Mapping[str, str]) ->
     if not arms_with:
         return [f"## {key}: left out, its images are absent", ""]
     first = next(iter(arms_with.values()))[0]
-    rows = [[name, f"{first[f'{key}_{metric}']:.2f}", "", f"{first[f'{key}_ssim_input']:.3f}" if metric == "psnr_input" else "", ""]
-            for name, metric in inputs.items()]  # fmt: skip
-    rows += [[arm, *(column(ones, f"{key}_{metric}", digits) for metric, digits in COLUMNS)] for arm, ones in arms_with.items()]
-    return [f"## {what[0].upper()}{what[1:]}", "", *table(["from", "PSNR", "gain over the input", "SSIM", "gain"], rows), ""]
+    best = max(inputs, key=lambda name: first[f"{key}_{inputs[name]}"])
+    rows = []
+    for name, metric in inputs.items():
+        psnr, ssim = first[f"{key}_{metric}"], first[f"{key}_{metric.replace('psnr', 'ssim')}"]
+        rows.append([name, f"{psnr:.2f}", "", f"{ssim:.3f}", "", ""])
+    for arm, ones in arms_with.items():
+        over = with_interval([one[f"{key}_psnr"] - one[f"{key}_{inputs[best]}"] for one in ones], 2)
+        rows.append([arm, *(column(ones, f"{key}_{metric}", digits) for metric, digits in COLUMNS), over])
+    header = ["from", "PSNR", f"gain over {next(iter(inputs))}", "SSIM", "gain", f"PSNR gain over the best classical ({best})"]
+    several = len(inputs) > 1  # else the best is the only one
+    shown = table(header, rows) if several else table(header[:-1], [row[:-1] for row in rows])
+    return [f"## {what[0].upper()}{what[1:]}", "", *shown, ""]
 
 
 COLUMNS: Sequence[tuple[str, int]] = (("psnr", 2), ("psnr_gain", 2), ("ssim", 3), ("ssim_gain", 3))

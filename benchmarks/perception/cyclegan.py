@@ -44,10 +44,10 @@ ARMS = (
 METRICS = (*(f"dice_{name}" for name in STRUCTURES), "false_area_error_consolidation")
 INTRODUCTION = """# A strange scanner's pictures, translated
 
-Segmenters learn from rendered chests of scanner a; test patients (500, two views, 64 x 64) are seen by a and by b. `augmented`
-changes grey, sharpness and noise at random in training. Histograms and translators come from 2,000 other patients of each scanner,
-unpaired. Means over seeds with 95 % t-intervals; masks are not tidied afterwards. `false area error consolidation` is the share of
-the lungs that is called consolidated where nothing is."""
+Segmenters learn from rendered chests of scanner a; test patients (500, two views, 64 x 64) are seen by a and by b. `augmented` changes
+grey, sharpness and noise at random in training. Histograms and translators come from 2,000 other patients of each scanner, unpaired.
+Means over seeds of segmenters, which share three translators, with 95 % t-intervals; masks are not tidied afterwards. `false area error
+consolidation` is the share of the lungs that is called consolidated where nothing is."""
 LIKENESS_TEXT = """Likeness of 400 unseen patients in dB (peak signal to noise), over translators: to their true picture by the other
 scanner, which only a renderer can know, untranslated and translated, and to themselves after there and back."""
 LIKENESS = ("psnr_untranslated", "psnr_b_to_a", "psnr_a_to_b", "psnr_a_b_a", "psnr_b_a_b")

@@ -14,11 +14,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.perception.vision_runs import arguments, machine, per_seed, summary, table, trained, with_interval, write_json, write_page
+from benchmarks.perception.vision_runs import (
+    arguments,
+    machine,
+    per_seed,
+    size_of,
+    summary,
+    table,
+    trained,
+    with_interval,
+    write_json,
+    write_page,
+)  # fmt: skip
 from medsim_perception.sequences.callers import majority_caller, posterior
-from medsim_perception.sequences.genotype import STEPS, judge, judged_patients, perceive, recipe, scored
+from medsim_perception.sequences.genotype import judge, judged_patients, perceive, recipe, scored
 from medsim_perception.sequences.reads import Patients, Reading, genotype_priors
-from medsim_perception.weights import halved, save_weights
+from medsim_perception.weights import halved
 
 NAME = "genotype"
 GOAL = 0.99
@@ -64,8 +75,7 @@ def main() -> None:
     chosen = arguments(__doc__ or "")
     records = per_seed(NAME, chosen, lambda seed: work_on(seed, chosen))
     beside = callers()
-    judged = {r["seed"]: r["judge"] for r in records}
-    card = save_weights(recipe(), halved(trained(recipe(), 0, chosen)), judged, seed=0, steps=chosen.steps or STEPS, half=True)
+    numbers, kb = size_of(trained(recipe(), 0, chosen))
     figures = {name: {m: summary([r["readings"][name][m] for r in records]) for m in records[0]["readings"][name]} for name in READINGS}
     overall = {m: summary([r["judge"][m] for r in records]) for m in records[0]["judge"]}
     write_json(
@@ -91,8 +101,8 @@ def main() -> None:
     lines = [
         "# Genotypes of CYP2C9*2, CYP2C9*3 and VKORC1 -1639G>A from raw reads",
         "",
-        f"Accuracy over the three sites of {PATIENTS} simulated patients of four populations in equal parts; {card.numbers:,} weights, "
-        f"{card.bytes / 1000:.0f} kB.",
+        f"Accuracy over the three sites of {PATIENTS} simulated patients of four populations in equal parts; {numbers:,} weights, "
+        f"{kb:.0f} kB.",
         "The callers beside it are told place and strand of every read; the likelihood caller also error rate and frequencies: it is "
         "the ceiling.",
         "",

@@ -14,10 +14,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.perception.vision_runs import arguments, machine, per_seed, summary, table, trained, with_interval, write_json, write_page
-from medsim_perception.sequences.hiv_recipe import STEPS, judge, judged_viruses, net_calls, recipe, rule_calls, scored
+from benchmarks.perception.vision_runs import (
+    arguments,
+    machine,
+    per_seed,
+    size_of,
+    summary,
+    table,
+    trained,
+    with_interval,
+    write_json,
+    write_page,
+)  # fmt: skip
+from medsim_perception.sequences.hiv_recipe import judge, judged_viruses, net_calls, recipe, rule_calls, scored
 from medsim_perception.sequences.viruses import Sequencing
-from medsim_perception.weights import halved, save_weights
+from medsim_perception.weights import halved
 
 NAME = "hiv_resistance"
 GOAL = 0.95  # chosen: of F1, for mutations and for drugs, as the issue names no figure
@@ -43,8 +54,7 @@ def main() -> None:
     chosen = arguments(__doc__ or "")
     records = per_seed(NAME, chosen, lambda seed: work_on(seed, chosen))
     beside = rules()
-    judged = {r["seed"]: r["judge"] for r in records}
-    card = save_weights(recipe(), halved(trained(recipe(), 0, chosen)), judged, seed=0, steps=chosen.steps or STEPS, half=True)
+    numbers, kb = size_of(trained(recipe(), 0, chosen))
     figures = {part: {m: summary([r[part][m] for r in records]) for m in records[0][part]} for part in ("judge", "noisy")}
     write_json(chosen.out / f"{NAME}.json", {"seeds": len(records), "machine": machine(), "net": figures, "rule": beside})
     rows = [
@@ -58,7 +68,7 @@ def main() -> None:
         "",
         "1,500 simulated patients a row: 119 mutations, ten drugs, mixtures from 20 %, minorities below 8 % that must not be reported, "
         "sequencing errors and gaps.",
-        f"F1 and accuracy are pooled over mutations or drugs. Net of {card.numbers:,} weights, {card.bytes / 1000:.0f} kB.",
+        f"F1 and accuracy are pooled over mutations or drugs. Net of {numbers:,} weights, {kb:.0f} kB.",
         "",
         *table(["figure", "net", "rule (HIVDB's scores of what the reads show)"], rows),
         "",

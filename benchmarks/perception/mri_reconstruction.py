@@ -27,9 +27,10 @@ SETS = {
     "rendered": "brains of medsim.imaging, which no training draws from",
     "real_brain": "Colin27, a real brain, 50 axial slices (training knows MNI152 only)",
 }
-NOTE = """One coil, random lines with a full centre (8 % at 4 times, 4 % at 8 times), no noise; every image has a smooth phase of 1 radian
-(standard deviation), as scanners give it. Magnitudes cut to 0..1 are scored, data range 1. The recipe's 1,000 steps
-were chosen after a net of 600 steps had been seen on these sets (+4.8 dB on phantoms, +5.6 on Colin27 at 4 times); nothing else was."""
+NOTE = """One coil, random lines with a full centre (8 % at 4 times, 4 % at 8 times), no noise; every image has a smooth phase, drawn on 4
+x 4 knots with a deviation of 1 radian (0.8 between the knots), as scanners give it. Magnitudes cut to 0..1 are scored, data range 1. The
+recipe's 1,000 steps were chosen after a net of 600 steps had been seen on these sets (+4.8 dB on phantoms, +5.6 on Colin27 at 4 times);
+nothing else was."""
 
 
 def arms() -> dict[str, Recipe]:

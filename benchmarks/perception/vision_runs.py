@@ -18,7 +18,7 @@ from medsim_perception.device import choose_device
 from medsim_perception.metrics import mean_interval
 from medsim_perception.recipe import Recipe
 from medsim_perception.training import run
-from medsim_perception.weights import write_whole
+from medsim_perception.weights import packed, write_whole
 
 RESULTS = Path(__file__).parent / "results"
 RUNS = Path("runs/perception")
@@ -52,16 +52,21 @@ def trained(recipe: Recipe, seed: int, chosen: argparse.Namespace) -> nn.Module:
 
 
 def per_seed(name: str, chosen: argparse.Namespace, work: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The records of all seeds: read where there are some, worked out and written where not."""
+    """The records of all seeds: read where there are some made with the same settings, worked out and written where not."""
     records = []
     for seed in range(chosen.seeds):
         path = chosen.out / name / f"seed{seed}.json"
-        if not path.is_file():
+        if not path.is_file() or json.loads(path.read_text()).get("made_with", {}).get("steps") != chosen.steps:
             start = time.process_time()
-            record = {"seed": seed, **work(seed)}
+            record = {"seed": seed, **work(seed), "made_with": {"steps": chosen.steps, "machine": machine(chosen.device)}}
             write_json(path, {**record, "cpu_seconds": round(time.process_time() - start, 1)}, indent=None)
         records.append(json.loads(path.read_text()))
     return records
+
+
+def size_of(model: nn.Module) -> tuple[int, float]:
+    """How many numbers a model is, and how many kilobytes in half precision."""
+    return sum(tensor.numel() for tensor in model.state_dict().values()), len(packed(model, half=True)) / 1000
 
 
 def write_json(path: Path, content: dict[str, Any], indent: int | None = 1) -> None:

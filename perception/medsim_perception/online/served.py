@@ -2,7 +2,8 @@
 
 Labelled examples come in with `observe`; `update` trains a candidate on them and on replay, beside the model that serves, and puts both
 through a gate: the candidate must be better on recent examples that it was not trained on, and hardly worse on a fixed set of old ones. A
-candidate that passes takes over between two answers; one that does not is dropped. `rollback` brings an earlier version back at once.
+candidate that passes takes over between two answers; one that does not is dropped. `rollback` brings back at once the version that served
+before, with the replay of its time: the version that it takes from service, and what that one was taught, are gone for good.
 
 What the gate cannot see: labels of a new kind of data that are wrong in a consistent way, since the recent examples are wrong in that way
 too and the old ones know nothing of it. Give `trusted` examples of the new kind where there are some, and keep `rollback` at hand.
@@ -10,6 +11,7 @@ too and the old ones know nothing of it. Give `trusted` examples of the new kind
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import threading
 from collections.abc import Callable
@@ -42,17 +44,25 @@ class Scores(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A model that serves or has served."""
+    """A model that serves, or served before the one that does and may serve again."""
 
     number: int
     model: nn.Module
     old_score: float
+    replay: Replay  # of its training, what it was promoted for included
+
+
+class Observed(NamedTuple):
+    """What was observed and not yet learnt from, in the order in which it came."""
+
+    new: list[Examples]  # to train on
+    checks: list[Examples]  # to judge by
 
 
 class Event(NamedTuple):
     """One line of the log."""
 
-    what: str  # "start", "promoted", "refused", "rolled back"
+    what: str  # "start", "promoted", "refused", "rolled back", "failed"
     version: int  # the one that serves after it
     reason: str
     before: Scores | None = None
@@ -63,7 +73,8 @@ class ServedModel:
     """A model in service. `serve` may be called from any thread, also during an update; updates happen one at a time.
 
     `score(model, examples)` judges a model, larger is better; `old` are held-out examples of what it was trained on; `replay` holds
-    examples of its training. Of the versions, the newest `keep` are kept, and the first always.
+    examples of its training, and is copied. Of the versions that `rollback` may bring back, the newest `keep` are kept, and the first always,
+    each with the replay of its time.
     """
 
     def __init__(
@@ -80,14 +91,14 @@ class ServedModel:
     ) -> None:
         if keep < 1 or not len(replay) or not old.n:
             raise ValueError(f"keep must be 1 or more, replay and old not empty, not {keep}, {len(replay)} and {old.n}")
-        self.tuning, self.score, self.old, self.replay, self.gate, self.trusted = tuning, score, old, replay, gate or Gate(), trusted
+        self.tuning, self.score, self.old, self.gate, self.trusted = tuning, score, old, gate or Gate(), trusted
         self.keep = keep
         frozen = _frozen(model)
-        self._current = Version(0, frozen, score(frozen, old))
-        self._versions = [self._current]
+        self._current = Version(0, frozen, score(frozen, old), copy.deepcopy(replay))
+        self._versions = [self._current]  # a stack: what rollback takes from service is taken off, and the last is the one that serves
+        self._newest = 0  # the highest number given
         self._log = [Event("start", 0, "the model as it came")]
-        self._new: list[Examples] = []
-        self._checks: list[Examples] = []
+        self._waiting = Observed([], [])
         self._observed = 0
         self._data_lock, self._version_lock, self._update_lock = threading.Lock(), threading.Lock(), threading.Lock()
 
@@ -97,8 +108,13 @@ class ServedModel:
         return self._current.number
 
     @property
+    def replay(self) -> Replay:
+        """What the version that serves was trained on, as far as it is kept."""
+        return self._current.replay
+
+    @property
     def versions(self) -> list[Version]:
-        """What is kept, oldest first."""
+        """What is kept, oldest first: the last serves, and the others served before it."""
         with self._version_lock:
             return list(self._versions)
 
@@ -120,9 +136,13 @@ class ServedModel:
         return answer, current.number
 
     def observe(self, x: Tensor, y: Tensor) -> None:
-        """Take in labelled examples; every fourth is kept for checking. Raises ValueError where numbers differ or values are not finite."""
+        """Take in labelled examples; every fourth is kept for checking.
+
+        Raises ValueError where numbers differ, where shapes are not those of the replay, and where values are not finite.
+        """
         if len(x) != len(y):
             raise ValueError(f"there must be one label for each input, not {len(y)} for {len(x)}")
+        shapes, given = [part[0].shape for part in self.replay.at(slice(0, 1))], 0
         if not bool(torch.isfinite(y).all()) or not bool(torch.isfinite(x).all()):
             raise ValueError("inputs and labels must be finite")
         with self._data_lock:

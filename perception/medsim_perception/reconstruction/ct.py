@@ -102,7 +102,8 @@ def judge(model: nn.Module, device: torch.device) -> dict[str, float]:
         sinograms = CT.scan(images, torch.Generator().manual_seed(TEST_SEED))
         made = in_batches(model.to(device).eval(), sinograms, device=device)
         metrics |= gains(name, score(images, CT.reconstruct(sinograms)), score(images, made))
-        metrics[f"{name}_psnr_hann"] = score(images, CT.reconstruct(sinograms, "hann")).psnr
+        smoother = score(images, CT.reconstruct(sinograms, "hann"))
+        metrics |= {f"{name}_psnr_hann": smoother.psnr, f"{name}_ssim_hann": smoother.ssim}
     return metrics
 
 

@@ -53,7 +53,8 @@ def line_masks(n: int, width: int, acceleration: int, generator: torch.Generator
 
 
 def random_phase(images: Tensor, generator: torch.Generator, strength: float = 1.0) -> Tensor:
-    """Images (n, 1, h, w) with a smooth phase, as coils and uneven fields give it; `strength` is its deviation in radians.
+    """Images (n, 1, h, w) with a smooth phase, as coils and uneven fields give it; `strength` is its deviation
+    in radians at 4 x 4 knots, of which a bicubic curve between them keeps 0.8.
 
     Without it an image is real and half of k-space follows from the other half, which no scanner's data allow.
     """
