@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from medsim_perception.ehr.patients import likely_patients  # noqa: E402
+from medsim_perception.ehr.patients import likely_patients
 
 
 def table(**changes):

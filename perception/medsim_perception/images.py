@@ -49,14 +49,18 @@ def read_image(
     (front or top up; the patient's right on the left of axial and coronal slices), windowed by default by the volume's quantiles 0.005 and
     0.995; of a series the first volume.
 
-    Raises ValueError naming the file where it is empty, damaged, truncated, no image, or of an unknown kind; FileNotFoundError where it is
-    missing; ImportError that says what to install.
+    Raises ValueError naming the file where it is empty, damaged, truncated, no image, or of an unknown kind, and where it has no such frame
+    or slice; TypeError for a frame or slice that is no whole number; FileNotFoundError where the file is missing; ImportError that says
+    what to install.
     """
     place = Path(path)
     if plane not in PLANES:
         raise ValueError(f"plane must be one of {', '.join(PLANES)}, not {plane!r}")
     if window is not None and not window[0] < window[1]:
         raise ValueError(f"window must be a lowest and a higher highest value, not {window}")
+    for name, number in (("slice_number", slice_number), ("frame", frame)):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int | np.integer)):
+            raise TypeError(f"{name} must be a whole number or None, not {number!r}")
     kind = kind_of(place)
     if not place.is_file():
         raise FileNotFoundError(f"{place} is missing")
@@ -156,7 +160,10 @@ def read_dicom(path: Path, window: Window | None, frame: int | None) -> GreyImag
         data = pydicom.dcmread(path)
         if "PixelData" not in data:
             raise ValueError("it holds no image")
-        stored = one_frame(data.pixel_array, data, frame)
+        frames = int(data.get("NumberOfFrames") or 1)
+    number = chosen_of(frame, frames, "frame", path)
+    with naming(path, "DICOM"):
+        stored = one_frame(data.pixel_array[number] if frames > 1 else data.pixel_array, data)
         values = apply_modality_lut(stored, data)
         spacing = data.get("PixelSpacing") or data.get("ImagerPixelSpacing")
         chosen = window or own_window(data)
@@ -166,19 +173,14 @@ def read_dicom(path: Path, window: Window | None, frame: int | None) -> GreyImag
     return GreyImage(1 - grey if inverted else grey, (float(spacing[0]), float(spacing[1])) if spacing else None)
 
 
-def one_frame(pixels: NDArray[Any], data: Any, frame: int | None) -> NDArray[Any]:
-    """One frame, (h, w), of an array that may have frames first and colours last."""
-    frames, colours = int(data.get("NumberOfFrames") or 1), int(data.get("SamplesPerPixel") or 1)
-    if frames > 1:
-        pixels = pixels[chosen_of(frame, frames, "frame")]
-    elif frame not in (None, 0):
-        raise ValueError(f"frame must be 0, not {frame}")
+def one_frame(pixels: NDArray[Any], data: Any) -> NDArray[Any]:
+    """A frame as one plane of numbers, (h, w), whether it has colours last, a palette, or neither."""
     if data.get("PhotometricInterpretation") == "PALETTE COLOR":
         from pydicom.pixels.processing import apply_color_lut
 
         table = apply_color_lut(pixels, data)
         return np.asarray(table[..., :3].astype(np.float32) @ LUMINANCE)
-    return pixels.astype(np.float32) @ LUMINANCE if colours > 1 else pixels
+    return pixels.astype(np.float32) @ LUMINANCE if int(data.get("SamplesPerPixel") or 1) > 1 else pixels
 
 
 def own_window(data: Any) -> Window | None:
@@ -207,9 +209,9 @@ def read_nifti(path: Path, window: Window | None, slice_number: int | None, plan
         if values.ndim < 3 or 0 in values.shape:
             raise ValueError(f"it holds values of the shape {values.shape}, not a volume (x, y, z)")
         values = values.reshape(*values.shape[:3], -1)[..., 0]
-        axis = ("sagittal", "coronal", "axial").index(plane)
-        picked = np.take(values, [chosen_of(slice_number, values.shape[axis], "slice_number")], axis).squeeze(axis)
         zooms = [float(one) for one in volume.header.get_zooms()[:3]]
+    axis = ("sagittal", "coronal", "axial").index(plane)
+    picked = np.take(values, chosen_of(slice_number, values.shape[axis], "slice_number", path), axis)
     del zooms[axis]
     finite = values[np.isfinite(values)]
     if window is None and finite.size:
@@ -219,13 +221,13 @@ def read_nifti(path: Path, window: Window | None, slice_number: int | None, plan
     return GreyImage(np.ascontiguousarray(shown(seen, window or (0.0, 1.0))), (zooms[1], zooms[0]))
 
 
-def chosen_of(number: int | None, count: int, name: str) -> int:
-    """The number itself, or the middle one; raises ValueError where there is none such."""
+def chosen_of(number: int | None, count: int, name: str, path: Path) -> int:
+    """The number itself, or the middle one; raises ValueError naming the file where it has none such."""
     if number is None:
         return count // 2
     if not 0 <= number < count:
-        raise ValueError(f"{name} must be 0 to {count - 1}, not {number}")
-    return number
+        raise ValueError(f"{path} has {count} of them: {name} must be 0 to {count - 1}, not {number}")
+    return int(number)
 
 
 # what networks take

@@ -1,6 +1,7 @@
 """Codes become vectors: an event's code and time are embedded, and a stay is the sum of its events.
 
-For what no fixed column holds: diagnoses, drugs, procedures. Codes that training never met share one vector.
+For what no fixed column holds: diagnoses, drugs, procedures. Codes that training never met share one vector. A building block for recipes
+of your own: no recipe here uses it, since no chart here has such codes.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 MEDS keeps `subject_id` (int64), `time` (a timestamp, null for facts without one), `code` (text) and `numeric_value` (float32), sorted by
 subject and time, in parquet files (Arnrich et al., MEDS, ICLR 2024 workshop; from memory, not verified). Codes are `column//unit`, such as
 `map//mmHg`, statics `static//age//years`. Hour 0 of a stay is `ORIGIN`, since charts know hours and not dates. Reading what was written
-gives the same charts, to the bit; hours in which nothing was measured at the beginning or the end of a chart are kept by events without
-a value, `chart//begins` and `chart//ends`.
+gives the same charts, to the bit, in the order of their ids; hours in which nothing was measured at the beginning or the end of a chart
+are kept by events without a value, `chart//begins` and `chart//ends`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from medsim.treatments.harmonised import COLUMNS, STATICS
 from medsim_perception.ehr.tables import COLUMN_NAMES, Charts, TableError, from_long_tables
+from medsim_perception.weights import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ def code_of(column: str) -> str:
 
 
 def to_events(charts: Charts) -> pd.DataFrame:
-    """The events of charts, sorted by subject, time and the chart's order of columns."""
+    """The events of charts, sorted by subject id, time (none first) and the chart's order of columns."""
     import pandas as pd
 
     hours = charts.values.shape[1]
@@ -68,7 +69,7 @@ def to_events(charts: Charts) -> pd.DataFrame:
     )
     facts["time"] = np.datetime64("NaT", "us")
     table = pd.concat([facts, *parts], ignore_index=True)
-    table = table.sort_values(["stay", "time", "rank"], kind="stable", na_position="first", ignore_index=True)
+    table = table.sort_values(["subject_id", "time", "rank"], kind="stable", na_position="first", ignore_index=True)
     return table[list(FIELDS)]
 
 
@@ -76,7 +77,7 @@ def _events(charts: Charts, stay: Any, hour: Any, code: Any, value: Any, rank: i
     import pandas as pd
 
     time = ORIGIN + np.asarray(hour).astype("timedelta64[h]").astype("timedelta64[us]")
-    table = {"stay": stay, "rank": rank, "subject_id": charts.stay_ids[stay].astype(np.int64), "time": time, "code": code}
+    table = {"rank": rank, "subject_id": charts.stay_ids[stay].astype(np.int64), "time": time, "code": code}
     return pd.DataFrame({**table, "numeric_value": np.asarray(value, np.float32)})
 
 
@@ -121,8 +122,9 @@ def from_events(events: pd.DataFrame) -> Charts:
 
 
 def write_meds(charts: Charts, path: str | Path) -> None:
-    """Write the events of charts as a parquet file; raises ModuleNotFoundError that says what to install without pyarrow."""
-    _write(to_events(charts), Path(path))
+    """Write the events of charts as a parquet file, whole or not at all; raises ModuleNotFoundError that says what to install without
+    pyarrow."""
+    write_whole(Path(path), _rendered(to_events(charts)))
 
 
 def read_meds(path: str | Path) -> Charts:
@@ -134,13 +136,14 @@ def read_meds(path: str | Path) -> Charts:
 
 
 def write_yaib(charts: Charts, folder: str | Path) -> None:
-    """Write charts as YAIB's `dyn.parquet` and `sta.parquet`."""
+    """Write charts as YAIB's `dyn.parquet` and `sta.parquet`, each whole or not at all; raises as `write_meds` does."""
     from medsim_perception.ehr.tables import to_long_tables
 
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    for name, table in zip(("dyn", "sta"), to_long_tables(charts), strict=True):
-        _write(table, place / f"{name}.parquet")
+    contents = [_rendered(table) for table in to_long_tables(charts)]
+    for name, content in zip(("dyn", "sta"), contents, strict=True):
+        write_whole(place / f"{name}.parquet", content)
 
 
 def read_yaib(folder: str | Path, *, hours: int | None = None) -> Charts:
@@ -166,9 +169,10 @@ def _needs_pyarrow() -> None:
         raise ModuleNotFoundError("parquet tables need the package pyarrow: pip install 'medsim[tables]'") from error
 
 
-def _write(table: pd.DataFrame, path: Path) -> None:
+def _rendered(table: pd.DataFrame) -> bytes:
+    """A table as the bytes of a parquet file."""
     _needs_pyarrow()
-    table.to_parquet(path, engine="pyarrow", index=False)
+    return table.to_parquet(None, engine="pyarrow", index=False)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -73,8 +73,8 @@ class ServedModel:
     """A model in service. `serve` may be called from any thread, also during an update; updates happen one at a time.
 
     `score(model, examples)` judges a model, larger is better; `old` are held-out examples of what it was trained on; `replay` holds
-    examples of its training, and is copied. Of the versions that `rollback` may bring back, the newest `keep` are kept, and the first always,
-    each with the replay of its time.
+    examples of its training, and is copied. Of the versions that `rollback` may bring back, the newest `keep` are kept, and the first
+    always, each with the replay of its time.
     """
 
     def __init__(
@@ -100,6 +100,8 @@ class ServedModel:
         self._log = [Event("start", 0, "the model as it came")]
         self._waiting = Observed([], [])
         self._observed = 0
+        known = replay.examples()
+        self._shapes = known.x.shape[1:], known.y.shape[1:]
         self._data_lock, self._version_lock, self._update_lock = threading.Lock(), threading.Lock(), threading.Lock()
 
     @property
@@ -142,58 +144,85 @@ class ServedModel:
         """
         if len(x) != len(y):
             raise ValueError(f"there must be one label for each input, not {len(y)} for {len(x)}")
-        shapes, given = [part[0].shape for part in self.replay.at(slice(0, 1))], 0
+        shapes = x.shape[1:], y.shape[1:]
+        if shapes != self._shapes:  # they could not be mixed with the replay, in this update or any later one
+            raise ValueError(f"inputs and labels must have the shapes {_shown(self._shapes)} of the replay's, not {_shown(shapes)}")
         if not bool(torch.isfinite(y).all()) or not bool(torch.isfinite(x).all()):
             raise ValueError("inputs and labels must be finite")
         with self._data_lock:
             check = (torch.arange(len(x)) + self._observed) % CHECKED_EVERY == CHECKED_EVERY - 1
             self._observed += len(x)
-            self._new.append(Examples(x[~check].clone(), y[~check].clone()))
-            self._checks.append(Examples(x[check].clone(), y[check].clone()))
+            self._waiting.new.append(Examples(x[~check].clone(), y[~check].clone()))
+            self._waiting.checks.append(Examples(x[check].clone(), y[check].clone()))
 
     def update(self, seed: int = 0) -> Event:
         """Train a candidate on what was observed since the last update and on replay, and let the gate decide; returns what happened.
 
-        What passed goes into the replay; what was refused is dropped, as its labels may be the fault.
+        What passed goes into the replay; what the gate refused is dropped, as its labels may be the fault. Where nothing could be judged,
+        it waits for the next update: too few examples, a rollback meanwhile, or an exception, which is logged as "failed" and raised.
         """
         with self._update_lock:
-            new, checks = self._take()
-            if checks is None or new is None or checks.n < self.gate.least_checks:
-                with self._data_lock:  # too few to judge by: they wait for more
-                    self._new[:0], self._checks[:0] = ([new] if new else []), ([checks] if checks else [])
-                return self._note(Event("refused", self.version, f"fewer than {self.gate.least_checks} recent examples to judge by"))
-            serving = self._current
-            candidate = _frozen(fine_tuned(serving.model, new, self.replay.examples(), self.tuning, seed))
-            before, after = self._scores(serving.model, checks), self._scores(candidate, checks)
-            fault = self._fault(serving.model, candidate, before, after)
-            if fault:
-                return self._note(Event("refused", serving.number, fault, before, after))
-            self.replay.add(new)
-            return self._promote(candidate, before, after)
+            observed = self._take()
+            try:
+                return self._attempt(observed, seed)
+            except BaseException as error:  # an interruption by hand must lose nothing either
+                self._put_back(observed)
+                self._note("failed", f"{type(error).__name__}: {error}")
+                raise
 
     def update_in_background(self, seed: int = 0) -> threading.Thread:
-        """Start `update` in a thread, and return the thread; the log tells what came of it."""
-        thread = threading.Thread(target=self.update, args=(seed,), name="update")
+        """Start `update` in a thread, and return the thread; the log tells what came of it, an exception included."""
+
+        def logged_update() -> None:
+            with contextlib.suppress(Exception):
+                self.update(seed)
+
+        thread = threading.Thread(target=logged_update, name="update")
         thread.start()
         return thread
 
     def rollback(self, number: int | None = None) -> Event:
-        """Serve an earlier version again (default: the one before); raises ValueError where it is not kept."""
+        """Serve again the version that served before, or the one of a number, with the replay of its time.
+
+        The versions after it are rejected: they are no longer kept and never serve again, and what came with them leaves the replay. Raises
+        ValueError where no such version is kept.
+        """
         with self._version_lock:
-            earlier = [v for v in self._versions if (v.number < self._current.number if number is None else v.number == number)]
+            current = self._current.number
+            earlier = [place for place, v in enumerate(self._versions[:-1]) if number is None or v.number == number]
             if not earlier:
                 kept = ", ".join(str(v.number) for v in self._versions)
-                raise ValueError(f"there is no version {'before ' + str(self.version) if number is None else number}; kept are {kept}")
-            from_number, self._current = self._current.number, earlier[-1]
-            event = Event("rolled back", self._current.number, f"from version {from_number}")
-            self._log.append(event)
-            return event
+                wanted = f"before {current}" if number is None else f"{number} that served before {current}"
+                raise ValueError(f"there is no version {wanted}; kept are {kept}")
+            del self._versions[earlier[-1] + 1 :]
+            self._current = self._versions[-1]
+            return self._logged(Event("rolled back", self._current.number, f"from version {current}"))
 
-    def _take(self) -> tuple[Examples | None, Examples | None]:
+    def _take(self) -> Observed:
         with self._data_lock:
-            new, checks = self._new, self._checks
-            self._new, self._checks = [], []
-        return (joined(new), joined(checks)) if new else (None, None)
+            observed, self._waiting = self._waiting, Observed([], [])
+        return observed
+
+    def _put_back(self, observed: Observed) -> None:
+        with self._data_lock:
+            self._waiting = Observed(observed.new + self._waiting.new, observed.checks + self._waiting.checks)
+
+    def _attempt(self, observed: Observed, seed: int) -> Event:
+        if sum(part.n for part in observed.checks) < self.gate.least_checks or not any(part.n for part in observed.new):
+            self._put_back(observed)
+            return self._note("refused", f"fewer than {self.gate.least_checks} recent examples to judge by")
+        serving, new, checks = self._current, joined(observed.new), joined(observed.checks)
+        candidate = _frozen(fine_tuned(serving.model, new, serving.replay.examples(), self.tuning, seed))
+        before, after = self._scores(serving.model, checks), self._scores(candidate, checks)
+        fault = self._fault(serving.model, candidate, before, after)
+        if fault:
+            return self._note("refused", fault, before, after)
+        replay = copy.deepcopy(serving.replay)
+        replay.add(new)
+        event = self._promote(serving, candidate, replay, before, after)
+        if event.what == "refused":
+            self._put_back(observed)
+        return event
 
     def _scores(self, model: nn.Module, checks: Examples) -> Scores:
         return Scores(self.score(model, checks), self.score(model, self.old))
@@ -211,22 +240,31 @@ class ServedModel:
             return f"old score {after.old:.3f}, more than {self.gate.most_forgetting:g} below {best_old:.3f}"
         return ""
 
-    def _promote(self, candidate: nn.Module, before: Scores, after: Scores) -> Event:
+    def _promote(self, serving: Version, candidate: nn.Module, replay: Replay, before: Scores, after: Scores) -> Event:
         with self._version_lock:
-            version = Version(max(v.number for v in self._versions) + 1, candidate, after.old)
-            first, others = self._versions[0], [*self._versions[1:], version]
+            if self._current is not serving:
+                reason = f"version {serving.number}, of which it was made, was rolled back meanwhile"
+                return self._logged(Event("refused", self._current.number, reason, before, after))
+            self._newest += 1
+            self._current = Version(self._newest, candidate, after.old, replay)
+            first, others = self._versions[0], [*self._versions[1:], self._current]
             self._versions = [first, *others[-self.keep :]]
-            self._current = version
-            event = Event("promoted", version.number, "better on recent examples, as good on old ones", before, after)
-            self._log.append(event)
-            return event
+            return self._logged(Event("promoted", self._newest, "better on recent examples, as good on old ones", before, after))
 
-    def _note(self, event: Event) -> Event:
+    def _note(self, what: str, reason: str, before: Scores | None = None, candidate: Scores | None = None) -> Event:
         with self._version_lock:
-            self._log.append(event)
+            return self._logged(Event(what, self._current.number, reason, before, candidate))
+
+    def _logged(self, event: Event) -> Event:
+        """Write an event into the log; the caller holds the lock of versions."""
+        self._log.append(event)
         return event
 
 
 def _frozen(model: nn.Module) -> nn.Module:
     """A copy that nobody else can change, without gradients."""
     return copy.deepcopy(model).eval().requires_grad_(False)
+
+
+def _shown(shapes: tuple[torch.Size, torch.Size]) -> str:
+    return " and ".join(str(tuple(shape)) for shape in shapes)

@@ -1,7 +1,10 @@
-"""Genotype callers to compare a network with: by majority, and the likelihood caller that nothing can beat on these reads.
+"""Genotype callers to compare a network with: by majority, and a likelihood caller that little can beat on these reads.
 
 Both are told where each read lies and on which strand, which a network has to find out. The likelihood caller also knows the error rate
-and the frequencies of the genotypes, so that its chances are the exact posterior: a ceiling, not a competitor.
+and the frequencies of the genotypes, so that its chances are nearly the exact posterior: close to a ceiling, and no competitor. They are
+not quite exact, since it takes the sites as independent, each by the frequencies of its own genotypes (Hardy-Weinberg, averaged over the
+populations). In truth patients come from a mixture of populations, so that each site tells something of the others, and CYP2C9 *2 and *3
+exclude each other on a haplotype.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ def majority_caller(patients: Patients) -> NDArray[np.int64]:
 
 
 def posterior(patients: Patients, reading: Reading, priors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Chances of 0, 1 and 2 copies, (n, sites, 3), by Bayes' rule from priors (sites, 3) and the reading that made the reads."""
+    """Chances of 0, 1 and 2 copies, (n, sites, 3), by Bayes' rule from priors (sites, 3) and the reading that made the reads.
+
+    Each site is judged by its own reads and prior alone: nearly exact, as sites are not independent (see above).
+    """
     if priors.shape != (len(SITES), 3):
         raise ValueError(f"priors must be ({len(SITES)}, 3), not {priors.shape}")
     counts = allele_counts(patients)[..., :2]

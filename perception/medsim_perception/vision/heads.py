@@ -104,7 +104,10 @@ def gaussian_loss(mean: Tensor, log_variance: Tensor, truth: Tensor, beta: float
 
 
 def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0) -> Tensor:
-    """Cross-entropy, (n, classes) against (n,), in which images that are already answered well count less (Lin et al. 2017); averaged."""
+    """Cross-entropy, (n, classes) against (n,), in which images that are already answered well count less (Lin et al. 2017); averaged.
+
+    A building block for recipes of your own: no recipe here uses it.
+    """
     if gamma < 0:
         raise ValueError(f"gamma must be 0 or more, not {gamma}")
     log_right = functional.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]

@@ -16,7 +16,9 @@ def copy_encoder(source: nn.Module, target: nn.Module) -> None:
 
 
 def freeze(model: nn.Module, stages: int | None = None) -> None:
-    """Hold still the stem and the first `stages` stages of the model's encoder (None: all of it); thaw the rest.
+    """Hold still the stem and the first `stages` stages of the model's encoder; thaw the rest.
+
+    None holds the whole encoder still, also what makes features of its last maps (`place`), which no number of stages does.
 
     Raises ValueError where `stages` is negative or more than there are.
     """
@@ -26,12 +28,12 @@ def freeze(model: nn.Module, stages: int | None = None) -> None:
     if not 0 <= held <= most:
         raise ValueError(f"stages must be 0 to {most} or None, not {stages}")
     thaw(model)
-    for part in (encoder.stem, *encoder.stages[:held]):
+    for part in (encoder,) if stages is None else (encoder.stem, *encoder.stages[:held]):
         part.requires_grad_(False)
 
 
 def thaw(model: nn.Module) -> None:
-    """Let every weight of the model learn."""
+    """Let every weight of the model learn, whatever `freeze` has held still."""
     model.requires_grad_(True)
 
 
