@@ -139,14 +139,38 @@ def test_charts_come_back_equal_from_files(kind, tmp_path: Path):
         else:
             write_yaib(charts, tmp_path)
             back = read_yaib(tmp_path, hours=4)
+    if kind == "meds":  # events are sorted by subject
+        charts = charts.select(np.argsort(charts.stay_ids))
     for name in ARRAYS:
         assert np.array_equal(getattr(charts, name), getattr(back, name), equal_nan=True), name
+
+
+def test_files_are_written_whole_or_the_old_ones_stay(tmp_path: Path, monkeypatch):
+    pytest.importorskip("pyarrow")
+    charts = from_long_tables(table(), statics())
+    write_meds(charts, tmp_path / "events.parquet")
+    write_yaib(charts, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == {"events.parquet", "dyn.parquet", "sta.parquet"}
+
+    def disk_full(descriptor):
+        raise OSError("no space left on the device")
+
+    monkeypatch.setattr(os, "fsync", disk_full)
+    for write, place in ((write_meds, tmp_path / "events.parquet"), (write_yaib, tmp_path)):
+        with pytest.raises(OSError, match="no space left"):
+            write(charts.select([0]), place)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_meds_events_are_sorted_and_faults_named_by_row():
     events = to_events(from_long_tables(table(), statics()))
     assert list(events.columns) == ["subject_id", "time", "code", "numeric_value"]
     assert events.groupby("subject_id")["time"].apply(lambda t: t.dropna().is_monotonic_increasing).all()
+    assert events["subject_id"].drop_duplicates().tolist() == [3, 7]  # the chart has them the other way round
+    order = np.lexsort((events["time"].fillna(pd.Timestamp(0)), events["subject_id"]))
+    assert order.tolist() == list(range(len(events)))
+    assert from_events(events).stay_ids.tolist() == [3, 7]
     odd = events.copy()
     odd.loc[6, "code"] = "pulse//beats"
     with pytest.raises(TableError, match=r"row 6 .*unknown code.*'pulse//beats'"):
@@ -185,6 +209,7 @@ def test_the_real_demo_makes_a_round_trip_through_meds(tmp_path: Path):
     assert charts.values.shape == (1367, 25, 48)
     assert int(tables.outcome["label"].sum()) == 70
     some = charts.select(slice(0, 60))
+    some = some.select(np.argsort(some.stay_ids))
     write_meds(some, tmp_path / "demo.parquet")
     back = read_meds(tmp_path / "demo.parquet")
     assert all(np.array_equal(getattr(some, name), getattr(back, name), equal_nan=True) for name in ARRAYS)

@@ -119,8 +119,12 @@ def test_dicoms_of_many_kinds_become_grey(dicoms: Path, name: str) -> None:
 def test_frames_are_chosen_and_a_frame_that_is_not_there_is_refused(dicoms: Path) -> None:
     path = dicoms / "rtdose.dcm"
     assert (read_image(path, frame=0).pixels != read_image(path, frame=7).pixels).any()
-    with pytest.raises(ValueError, match=r"rtdose\.dcm.*frame must be 0 to 14, not 15"):
+    with pytest.raises(ValueError, match=r"rtdose\.dcm.*frame must be 0 to 14, not 15") as caught:
         read_image(path, frame=15)
+    assert "damaged" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"CT_small\.dcm.*frame must be 0 to 0, not 1") as caught:
+        read_image(dicoms / "CT_small.dcm", frame=1)
+    assert "damaged" not in str(caught.value)
 
 
 # NIfTI
@@ -204,8 +208,9 @@ def test_a_truncated_nifti_and_a_plane_alone_name_themselves(tmp_path: Path) -> 
         read_image(tmp_path / "short.nii")
     with pytest.raises(ValueError, match=r"plane\.nii .*not a volume"):
         read_image(nifti(tmp_path / "plane.nii", np.ones((8, 8)), np.eye(4)))
-    with pytest.raises(ValueError, match=r"whole\.nii .*slice_number must be 0 to 7, not 8"):
+    with pytest.raises(ValueError, match=r"whole\.nii .*slice_number must be 0 to 7, not 8") as caught:
         read_image(tmp_path / "whole.nii", slice_number=8)
+    assert "damaged" not in str(caught.value)
 
 
 def test_a_missing_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,6 +248,9 @@ def test_wrong_options_are_refused(tmp_path: Path) -> None:
         read_image(path, plane="oblique")
     with pytest.raises(ValueError, match="window must be"):
         read_image(path, window=(3, 3))
+    for name, number in (("slice_number", 1.5), ("slice_number", True), ("frame", "2")):
+        with pytest.raises(TypeError, match=f"{name} must be a whole number or None, not {number!r}"):
+            read_image(path, **{name: number})
 
 
 # what networks take

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from medsim.core.charts import ChartedBatch
+from medsim.core.charts import Chart, ChartedBatch
 from medsim.core.vector import PatientVectorEnv
 from medsim.registry import make_task
 from tests.courses import actions_at
@@ -21,6 +21,8 @@ HIDDEN = (
     "lung_water_ml_per_kg", "consolidation", "effusion_ml", "pathogen", "phagocytes", "damage", "mediator", "plasma_excess_ml",
     "norepinephrine_ng_per_ml", "hazard",
 )  # fmt: skip
+KNOWN = {"time_h", "age_years", "weight_kg"}  # fields of the state and the parameters that a chart shows as they are
+MEASURED = {"lactate_mmol_per_l", "creatinine_mg_per_dl", "map_mmhg", "urine_rate_ml_per_h"}  # with noise, or over an hour
 
 
 def patients(cohort: str, seed: int = 3) -> np.ndarray:
@@ -44,16 +46,70 @@ def test_anatomies_of_patients_of_other_seeds_are_other_anatomies() -> None:
     assert not {one.tobytes() for one in pictures[0]} & {one.tobytes() for one in pictures[1]}
 
 
-@pytest.mark.parametrize("observation", ["vector", "ehr", "multimodal"])
-def test_no_observation_names_or_equals_a_hidden_variable(observation: str) -> None:
-    """Over a whole course no number of an observation is a hidden quantity of all patients, in any unit (correlation 1)."""
+def numbers_shown(observation: dict[str, np.ndarray], chart: Chart) -> dict[str, np.ndarray]:
+    """Return the newest value of every numeric column of a batch's observation, (n,) each: NaN where a measurement was not made."""
+    shown = {}
+    for name, array in observation.items():
+        newest = array[:, -1] if array.ndim == 3 else array
+        if name == "image":
+            continue
+        if name == "ehr":
+            newest = np.where(observation["ehr_mask"][:, -1] == 1, newest, np.nan)
+        columns = chart.names if name.startswith("ehr") else range(newest.shape[1])
+        shown |= {f"{name} {column}": newest[:, k].astype(np.float64) for k, column in enumerate(columns)}
+    return shown
+
+
+@pytest.mark.parametrize("observation", ["ehr", "multimodal"])
+def test_no_number_of_a_chart_equals_or_follows_a_hidden_variable(observation: str) -> None:
+    """Over a whole course no newest number is a hidden quantity of all patients: none equals it, none has a correlation of 1 with it.
+
+    Measurements with noise follow what they measure: lactate, creatinine, pressure and urine up to a correlation of 0.997 (coefficients of
+    variation of 5 and 6 % in sensor.py), and what is not measured itself follows others up to 0.93 (white cells are made of phagocytes).
+    """
     task = make_task(ENV, observation=observation, lungs="varied", deaths="expected", step_hours=4)
+    env = PatientVectorEnv(task, N, autoreset_mode="disabled", threads=1)
+    assert task.chart is not None
+    produced = [name in task.chart.produced for name in task.chart.names]
+    numbers, truths = [], []
+    for step in range(-1, 18):
+        seen = env.reset(seed=5)[0] if step < 0 else env.step(actions_at(task.action_space, np.arange(N), step))[0]
+        assert set(seen) == set(task.observation_space().spaces)
+        assert not set(seen) & {*task.model.state._fields, *task.model.params._fields} - KNOWN
+        assert not seen["ehr"][..., np.logical_not(produced)].any()
+        assert not seen["ehr"][seen["ehr_mask"] == 0].any()
+        numbers.append(numbers_shown(seen, task.chart))
+        truths.append(np.concatenate([env.batch.record("state"), env.batch.record("params")]).T)
+    truth = dict(zip((*task.model.state._fields, *task.model.params._fields), np.concatenate(truths).T, strict=True))
+    assert set(HIDDEN) <= {name for name, values in truth.items() if values.std() > 0} - KNOWN
+    compared = 0
+    for column in numbers[0]:
+        values = np.concatenate([one[column] for one in numbers])
+        made = ~np.isnan(values)
+        if not made.any() or np.ptp(values[made]) == 0:
+            continue
+        assert made.sum() > N
+        compared += 1
+        for name in set(truth) - KNOWN:
+            hidden = truth[name][made]
+            if np.ptp(hidden) == 0:
+                continue
+            most = 0.999 if name in MEASURED else 0.95
+            assert abs(np.corrcoef(values[made], hidden)[0, 1]) < most, (column, name)
+            if name in task.model.state._fields and column != "time_h 0":  # which is also how long some have been hypotensive
+                equal = np.isclose(values[made], hidden, rtol=1e-5, atol=0.0)[hidden != 0].mean()
+                assert equal < 0.1, (column, name)  # the urine of the first of 18 steps is all that there was
+    assert compared > 2 * len(task.chart.produced)
+
+
+def test_no_observation_names_or_equals_a_hidden_variable() -> None:
+    """Over a whole course no number of the observation as a row is a hidden quantity of all patients, in any unit (correlation 1)."""
+    task = make_task(ENV, observation="vector", lungs="varied", deaths="expected", step_hours=4)
     env = PatientVectorEnv(task, N, autoreset_mode="disabled", threads=1)
     env.reset(seed=5)
     seen, hidden = [], []
     for step in range(18):
-        env.step(actions_at(task.action_space, np.arange(N), step))
-        seen.append(env.batch.obs.copy())
+        seen.append(env.step(actions_at(task.action_space, np.arange(N), step))[0])
         hidden.append(np.stack([env.batch.fields("state", name, np.arange(N)) for name in HIDDEN], axis=1))
     numbers, truths = np.concatenate(seen), np.concatenate(hidden)
     assert not set(task.view.names) & set(HIDDEN)

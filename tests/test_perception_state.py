@@ -112,11 +112,40 @@ def test_names_stand_once_and_observations_without_images_are_refused_by_name(st
 
 
 def test_no_hidden_variable_is_an_input_of_the_perceived_state(state: PerceivedState) -> None:
-    """What is perceived follows from the observation alone: the same observation of another hidden patient gives the same row."""
-    observation = course(3, 5)[-1]
-    told = {name: array for name, array in observation.items() if name in {need for sense in state.senses for need in sense.needs}}
-    np.testing.assert_array_equal(state.of(observation), state.of(told))
-    assert set(told) <= set(gym.make(ENV, **SEEN).observation_space.spaces)
+    """What is perceived follows from the observation alone: the same observations of other hidden patients give the same rows."""
+    n, steps = 8, 5
+    one, other, swapped = (gym.make_vec(ENV, num_envs=n, **SEEN).unwrapped for _ in range(3))
+    for env, seed in ((one, 2), (other, 3), (swapped, 4)):
+        env.reset(seed=seed)
+        for step in range(steps):
+            env.step(actions_at(env.single_action_space, np.arange(n), step))
+    swapped.batch.restore({**one.batch.snapshot(), "block": other.batch.snapshot()["block"]})
+    records = [[env.batch.record(record) for record in ("state", "params", "memory")] for env in (one, swapped)]
+    assert all((mine != theirs).any(axis=0).all() for mine, theirs in zip(*records, strict=True))  # nobody is who they were
+    seen, same = one.observations(), swapped.observations()
+    for name, array in seen.items():
+        np.testing.assert_array_equal(array, same[name], err_msg=name)
+    rows = state.of(seen)
+    np.testing.assert_array_equal(rows, copy.deepcopy(state).of(same))
+    actions = actions_at(one.single_action_space, np.arange(n), steps)
+    later = [state.of(env.step(actions)[0], rows) for env in (one, swapped)]
+    assert (later[0] != later[1]).any(axis=1).all()  # and once the sensors look again, it shows
+
+
+def test_a_sense_reads_the_arrays_that_it_declares_and_no_other(state: PerceivedState) -> None:
+    observation = course(4, 9)[-1]
+    changed = {name: array[::-1].copy() for name, array in observation.items()}  # of other patients
+    hidden = {"state": np.full((4, 18), np.nan), "params": np.full((4, 28), np.nan)}
+    for sense in state.senses:
+        alone = PerceivedState([sense])
+        rows = alone.of(observation)
+        told = {name: observation[name] for name in sense.needs}
+        np.testing.assert_array_equal(alone.of(told), rows)
+        np.testing.assert_array_equal(alone.of({**changed, **hidden, **told}), rows)
+        assert (alone.of({**observation, **{name: changed[name] for name in sense.needs}}) != rows).any(axis=1).all()
+    everything = {name: observation[name] for sense in state.senses for name in sense.needs}
+    np.testing.assert_array_equal(state.of({**everything, **hidden}), state.of(observation))
+    assert set(everything) <= set(gym.make(ENV, **SEEN).observation_space.spaces)
 
 
 # When a picture is read

@@ -305,6 +305,18 @@ def test_freezing_some_stages_leaves_the_later_ones_learning() -> None:
         freeze(model, stages=3)
 
 
+def test_freezing_all_of_an_encoder_that_knows_places_holds_its_features_still_and_thawing_undoes_it() -> None:
+    model = chest_state.build()
+    assert model.encoder.grid == 4
+    for stages in (None, len(model.encoder.stages)):
+        freeze(model, stages)
+        learning = {name for name, p in model.named_parameters() if p.requires_grad}
+        assert {name.split(".")[0] for name in learning if not name.startswith("encoder.place.")} == {"head"}
+        assert any(name.startswith("encoder.place.") for name in learning) == (stages is not None)
+        thaw(model)
+        assert all(p.requires_grad for p in model.parameters())
+
+
 def test_encoders_of_other_widths_are_not_copied() -> None:
     with pytest.raises(ValueError, match="not built alike"):
         copy_encoder(Classifier(residual_encoder((8, 24))), a_classifier())
