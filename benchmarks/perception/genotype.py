@@ -103,8 +103,8 @@ def main() -> None:
         "",
         f"Accuracy over the three sites of {PATIENTS} simulated patients of four populations in equal parts; {numbers:,} weights, "
         f"{kb:.0f} kB.",
-        "The callers beside it are told place and strand of every read; the likelihood caller also error rate and frequencies: it is "
-        "the ceiling.",
+        "The callers beside it are told place and strand of every read; the likelihood caller also error rate and frequencies, sites "
+        "taken as independent: it is nearly the ceiling.",
         "",
         *table(header, rows),
         "",
