@@ -150,7 +150,7 @@ def draw(board: dict[str, Any], file: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    arms = list(board["arms"])[::-1]
+    arms = [arm for arm in board["arms"] if arm != "random"][::-1]  # so far below that it would hide the others' differences
     figure, axes = plt.subplots(figsize=(8, 3.2), layout="constrained")
     for y, arm in enumerate(arms):
         row = board["arms"][arm]
