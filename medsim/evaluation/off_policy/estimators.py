@@ -78,7 +78,7 @@ class Evidence:
     @cached_property
     def ratios(self) -> Array:
         """Cumulative ratios, (n, T)."""
-        return np.cumprod(self.target / self.behaviour, axis=1)
+        return np.asarray(np.cumprod(self.target / self.behaviour, axis=1))
 
     @cached_property
     def before(self) -> Array:
