@@ -79,6 +79,15 @@ class RandomPolicy:
         self.keys = [tuple(int(value) for value in row[:4]) for row in env.batch.ids]
         self.steps = 0
 
+    def decide(self, observations: Array) -> tuple[Array, npt.NDArray[np.float64]]:
+        """Return random actions and their probability (doses: density with regard to shares of each dose's range), (n,)."""
+        actions = self.act(observations)
+        return actions, self.likelihood(observations, actions)
+
+    def likelihood(self, observations: Array, actions: Array) -> npt.NDArray[np.float64]:
+        """Return the same for any actions."""
+        return np.full(len(actions), 1.0 / int(self.space.n) if isinstance(self.space, spaces.Discrete) else 1.0)
+
     def act(self, observations: Array) -> Array:
         """Return random actions."""
         draws = np.array([self.draw(low, high, slot, episode) for low, high, slot, episode in self.keys])

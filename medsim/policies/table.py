@@ -49,11 +49,26 @@ class TablePolicy:
 
     def act(self, observations: Array) -> Array:
         """Return the actions (n,)."""
+        return self.decide(observations)[0]
+
+    def decide(self, observations: Array) -> tuple[Array, npt.NDArray[np.float64]]:
+        """Return the actions (n,) and their probabilities (n,)."""
+        rows = self.now.at(self.step)[self.codes(observations)]
+        actions = self.chosen(rows)
+        self.step += 1
+        return actions, np.asarray(rows[np.arange(len(rows)), actions])
+
+    def likelihood(self, observations: Array, actions: Array) -> npt.NDArray[np.float64]:
+        """Return the probabilities (n,) of actions (n,)."""
         rows = self.now.at(self.step)[self.codes(observations)]
         self.step += 1
+        return np.asarray(rows[np.arange(len(rows)), actions])
+
+    def chosen(self, rows: npt.NDArray[np.float64]) -> Array:
+        """Return the actions (n,) that the step's draws choose by probabilities (n, actions)."""
         if (rows.max(axis=1) == 1.0).all():
             return np.asarray(rows.argmax(axis=1), dtype=np.int64)
-        draws = np.array([uniform(words(key, self.step - 1, CHOICE_STREAM)[0]) for key in self.keys])
+        draws = np.array([uniform(words(key, self.step, CHOICE_STREAM)[0]) for key in self.keys])
         return np.asarray(np.minimum((rows.cumsum(axis=1) < draws[:, None]).sum(axis=1), rows.shape[1] - 1), dtype=np.int64)
 
 
