@@ -40,8 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     making.add_argument("env", help="an environment's id")
     making.add_argument("--policy", required=True, help="a reference policy's name, a training run's folder, or a file of medsim solve")
     making.add_argument("--episodes", type=int, default=1000, help="how many, one a patient (default %(default)s)")
-    making.add_argument("--spread", type=float, help="decide by chance: with this probability any action instead; doses drawn around what is"
-                        " meant, this share of their range apart (standard deviation)")  # fmt: skip
+    making.add_argument("--spread", type=float, help="decide by chance: with this probability any action instead; doses drawn around what"
+                        " is meant, this share of their range apart (standard deviation)")  # fmt: skip
     making.add_argument("--cohort", default="train", help="default %(default)s")
     making.add_argument("--seed", type=int, default=0, help="of the patients (default %(default)s)")
     making.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the environment; can be repeated")
