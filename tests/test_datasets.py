@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import medsim  # registers the environments
+import medsim
+from medsim.cli.main import main
 from medsim.datasets import collect
 from medsim.evaluation.counterfactual import record_trajectories
 from medsim.evaluation.off_policy import estimate, evaluate_off_policy, logged_evidence, probabilities_under, table_evidence
@@ -193,3 +194,42 @@ def test_damage_and_collisions_are_named(tmp_path):
         read_dataset(Path(tmp_path))
     assert not [one for one in (tmp_path / "a").iterdir() if one.name.startswith(".")]
     assert medsim.__version__ == card["medsim"]
+
+
+# the command
+
+
+def said(capsys):
+    return capsys.readouterr().out
+
+
+def test_the_command_makes_shows_and_asks(tmp_path, capsys):
+    common = ["--episodes", "200", "--out", str(tmp_path)]
+    assert main(["dataset", "make", ICU, "--policy", "expert", *common]) == 0
+    assert "200 of" in said(capsys)
+    place = str(tmp_path / "medsim" / "icusepsis" / "expert-v0")
+    assert main(["dataset", "show", place, "--json"]) == 0
+    card_of = json.loads(said(capsys))
+    assert card_of["command"] == f"medsim dataset make {ICU} --policy expert --episodes 200 --cohort train --seed 0"
+    assert main(["dataset", "evaluate", place, "--policy", "expert", "--policy", "optimal", "--truth", "--json"]) == 0
+    own, other = json.loads(said(capsys))
+    assert own["estimates"]["wis"]["value"] == pytest.approx(card_of["return_mean"])
+    assert own["truth"] == pytest.approx(0.7818, abs=1e-3)  # the published 0.78
+    assert other["truth"] == pytest.approx(0.8751, abs=1e-3)  # and 0.88
+    assert not other["enough"]
+    assert main(["dataset", "evaluate", place, "--policy", "optimal"]) == 0
+    assert "they cannot rank it" in said(capsys)
+
+
+def test_the_command_hides_what_the_policy_saw_and_refuses_by_name(tmp_path, capsys):
+    common = ["--policy", "surviving-sepsis", "--episodes", "3", "--out", str(tmp_path)]
+    made = ["dataset", "make", SEPSIS, *common, "--spread", "0.1", "--set", "observation=ehr", "--hide", "observation=vector"]
+    assert main(made) == 0
+    assert "confounded    whoever acted saw observation=vector" in said(capsys)
+    assert main(made) == 2
+    assert main(["dataset", "make", "medsim/HospitalFlow-v0", *common]) == 2
+    assert main(["dataset", "show", str(tmp_path)]) == 2
+    errors = capsys.readouterr().err
+    assert "exists: give another id" in errors
+    assert "is a hospital" in errors
+    assert "cannot be read as a dataset's card" in errors
