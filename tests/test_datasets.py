@@ -11,13 +11,15 @@ from medsim.cli.main import main
 from medsim.datasets import collect
 from medsim.evaluation.counterfactual import record_trajectories
 from medsim.evaluation.off_policy import estimate, evaluate_off_policy, logged_evidence, probabilities_under, table_evidence
+from medsim.evaluation.off_policy.tables import logged_table_evidence
 from medsim.evaluation.rollout import evaluate
+from medsim.evaluation.scoring import exact_score
 from medsim.policies import reference_policies
 from medsim.policies.chance import Jittered, Softened, decide, likelihood
 from medsim.policies.policy import FunctionPolicy, RandomPolicy
 from medsim.registry import card
 
-SEPSIS, ICU, GLUCOSE = "medsim/Sepsis-v0", "medsim/ICUSepsis-v0", "medsim/Glucose-v0"
+SEPSIS, ICU, GLUCOSE, SCM = "medsim/Sepsis-v0", "medsim/ICUSepsis-v0", "medsim/Glucose-v0", "medsim/SepsisSCM-v0"
 
 
 def steady(action=11):
@@ -135,6 +137,26 @@ def test_deterministic_and_random_policies_have_chances_too():
 def test_wrong_use_is_refused(make, said):
     with pytest.raises(ValueError, match=said):
         make()
+
+
+def test_a_model_counted_of_codes_is_that_of_states_where_codes_are_states():
+    expert, optimal = (reference_policies(ICU)[name]() for name in ("expert", "optimal"))
+    here = logged_table_evidence(collect(ICU, expert, 200, seed=4), optimal)
+    there = table_evidence(record_trajectories(ICU, expert, 200, seed=4, cohort="train"), expert, optimal)
+    for name in ("dm", "dr", "wdr"):
+        assert estimate(here, name) == pytest.approx(estimate(there, name))
+
+
+def test_what_a_clinician_knew_and_did_not_write_down_misleads_every_estimator():
+    options = {"observation": "index"}  # diabetes is not in it
+    physician = reference_policies(SCM)["physician-soft"]()
+    episodes = collect(SCM, physician, 3000, options=options, hidden={"observation": "full"})
+    asked = reference_policies(SCM)["as-nondiabetic"]()
+    truth = exact_score(SCM, asked, options=options, cohort="train")
+    found = evaluate_off_policy(logged_table_evidence(episodes, asked))
+    assert found.estimates["dm"].low > truth.exact.value  # whoever had no diabetes was treated otherwise, and better
+    with pytest.raises(ValueError, match="does not act by the codes that the data hold"):
+        logged_table_evidence(episodes, physician)
 
 
 # files

@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from medsim.cli.progress import Progress
 from medsim.cli.verbs import Verb, find_policy, parse_settings
+from medsim.core.tabular import TabularTask
 from medsim.policies.chance import ByChance, Jittered, Softened
 from medsim.policies.policy import Policy
 from medsim.registry import is_hospital, make_task
@@ -141,14 +142,13 @@ def ask(args: argparse.Namespace) -> int:
     """Print what the data say of policies."""
     from medsim.datasets.minari_format import read_dataset
     from medsim.evaluation.off_policy import evaluate_off_policy
-    from medsim.evaluation.off_policy.logged import logged_evidence
 
     episodes = read_dataset(args.place)
     found = []
     with Progress(len(args.policy), "policy", "evaluate off policy") as progress:
         for name in args.policy:
             policy = by_chance(find_policy(episodes.env_id, name), args.spread, episodes.env_id, dict(episodes.options))
-            report = evaluate_off_policy(logged_evidence(episodes, policy), seed=args.seed)
+            report = evaluate_off_policy(evidence_of(episodes, policy), seed=args.seed)
             truth = true_value(episodes.env_id, policy, dict(episodes.options)) if args.truth else None
             found.append({"policy": policy.name, **report.record(), "truth": truth, "by_chance": isinstance(policy, ByChance)})
             progress.update()
@@ -160,6 +160,20 @@ def ask(args: argparse.Namespace) -> int:
     for one in found:
         print_report(one)
     return 0
+
+
+def evidence_of(episodes: Any, policy: Policy) -> Any:
+    """Return the evidence that data give of a policy, with a counted model where what is seen is a code and the policy acts by it."""
+    from medsim.evaluation.off_policy.logged import logged_evidence
+    from medsim.evaluation.off_policy.tables import logged_table_evidence
+    from medsim.evaluation.scoring import table_of
+
+    task = make_task(episodes.env_id, **{**episodes.options, **policy.options})
+    coded = all(isinstance(space, spaces.Discrete) for space in (episodes.observation_space, episodes.action_space))
+    table = table_of(policy, task) if coded and isinstance(task, TabularTask) else None
+    if table is not None and table.observation in ("any", task.view_name):
+        return logged_table_evidence(episodes, policy)
+    return logged_evidence(episodes, policy)
 
 
 def print_report(one: dict[str, Any]) -> None:

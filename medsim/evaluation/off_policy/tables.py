@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 from scipy import sparse
 
+from medsim.datasets.episodes import Episodes
 from medsim.evaluation.counterfactual import NOWHERE, Trajectory, by_state, table_task
 from medsim.evaluation.off_policy.estimators import Evidence
+from medsim.evaluation.off_policy.logged import logged_evidence
+from medsim.evaluation.scoring import table_of
 from medsim.policies.policy import Policy
 
-__all__ = ["CountedModel", "count_model", "table_evidence"]
+__all__ = ["CountedModel", "count_logged", "count_model", "logged_table_evidence", "table_evidence"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -83,6 +87,54 @@ def count_model(trajectories: Sequence[Trajectory], states: int, actions: int) -
     go_on = sparse.csr_array((share[pairs[going]], (pairs[going], then[going])), shape=(states * actions, states))
     mean = np.bincount(pairs, weights=rewards, minlength=states * actions) * share
     return CountedModel(go_on=go_on, rewards=mean.reshape(states, actions), tries=tries.reshape(states, actions))
+
+
+def count_logged(episodes: Episodes) -> CountedModel:
+    """Return the model that logged episodes show of what was seen, where that is a code: what is hidden behind a code is averaged.
+
+    Raises:
+        ValueError: observations or actions are no codes.
+    """
+    seen, done = episodes.observation_space, episodes.action_space
+    if not isinstance(seen, spaces.Discrete) or not isinstance(done, spaces.Discrete):
+        raise ValueError(f"a model is counted of codes, and the data hold {seen} and {done}")
+    codes = codes_of(episodes)
+    courses = [
+        Trajectory(
+            env_id=episodes.env_id, states=codes[i, : length + 1], actions=episodes.actions[i, :length],
+            rewards=episodes.rewards[i, :length], outcome="",
+        )
+        for i, length in enumerate(episodes.lengths)
+    ]  # fmt: skip
+    return count_model(courses, int(seen.n), int(done.n))
+
+
+def codes_of(episodes: Episodes) -> Integers:
+    """Return what was seen, as codes (n, T + 1)."""
+    assert isinstance(episodes.observations, np.ndarray)
+    return np.asarray(episodes.observations, dtype=np.int64)
+
+
+def logged_table_evidence(episodes: Episodes, policy: Policy) -> Evidence:
+    """Return the evidence that logged episodes give of a policy, with a model counted of the codes that they hold.
+
+    Raises:
+        ValueError: observations or actions are no codes, or the policy does not act by them.
+    """
+    task = table_task(episodes.env_id, {**episodes.options, **policy.options})
+    table = table_of(policy, task)
+    if table is None or table.observation not in ("any", task.view_name) or task.observation_space() != episodes.observation_space:
+        raise ValueError(f"{policy.name} does not act by the codes that the data hold ({task.view_name})")
+    counted = count_logged(episodes)
+    asked = np.broadcast_to(table.probabilities, (table.steps, *counted.rewards.shape))
+    of_codes, at = (
+        counted.values(asked, episodes.discount, task.horizon_steps if task.has_deadline else None),
+        np.arange(episodes.rewards.shape[1]),
+    )
+    there, row = episodes.there(), np.minimum(at, len(of_codes[0]) - 1)
+    codes, actions = codes_of(episodes)[:, :-1], episodes.actions
+    q, v = np.where(there, of_codes[0][row, codes, actions], 0.0), np.where(there, of_codes[1][row, codes], 0.0)
+    return logged_evidence(episodes, policy, q=q, v=v)
 
 
 def table_evidence(trajectories: Sequence[Trajectory], behaviour: Policy, target: Policy, *, model: bool = True) -> Evidence:
