@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from medsim_agents.benchmark import Job, jobs_of, jobs_to_run, run_job
 from medsim_agents.leaderboard import leaderboard, load_records
 from medsim_agents.suites import SUITES, Agent, Board, Suite, suite
 from medsim_agents.verbs import verbs
+from medsim_agents.verification import comparable, compared, text_of, verify
 
 ENV = "medsim/Glucose-v0"
 PPO = Agent(algorithm="ppo", seeds=(0, 1), changes={"steps": 512, "n_envs": 8, "n_steps": 32, "batch_size": 128, "net_arch": [8]})
@@ -182,3 +184,57 @@ def test_a_table_of_nothing_says_what_to_run_first(tmp_path):
         benchmark("table", "quick", "--out", str(tmp_path))
     with pytest.raises(ValueError, match="say which suite to run"):
         benchmark("run", "--out", str(tmp_path))
+
+
+def test_rows_run_again_are_equal_to_the_bit_and_changed_ones_are_found(serial_results, tmp_path):
+    found = verify(TINY, serial_results, rows=3, seed=1)
+    assert len(found) == 3
+    assert all(one.same and one.must_be and not one.failed for one in found)
+    assert all(one.difference == 0 for one in found)
+    again = verify(TINY, serial_results, rows=3, seed=1)
+    assert [one.job for one in again] == [one.job for one in found]
+    record = json.loads((serial_results / f"{found[0].job}.json").read_text())
+    record["result"]["returns"][0] += 0.5
+    (tmp_path / f"{found[0].job}.json").write_text(json.dumps(record))
+    (changed,) = verify(TINY, tmp_path, rows=5)
+    assert changed.failed
+    assert "DIFFERS" in text_of([changed])
+    assert "this should not be" in text_of([changed])
+
+
+def test_an_agent_of_another_machine_may_differ_and_a_reference_policy_may_not(serial_results):
+    records = [json.loads(path.read_text()) for path in sorted(serial_results.glob("*.json"))]
+    for record in records:
+        elsewhere = json.loads(json.dumps(record))
+        elsewhere["hardware"]["cpu"] = "Another (8 in the machine)"
+        elsewhere["result"]["returns"] = [value + 1.0 for value in elsewhere["result"]["returns"]]
+        found = compared(elsewhere, record)
+        assert found.failed is (record["job"]["kind"] == "reference")
+        assert found.difference == pytest.approx(-1.0)
+        assert found.far
+        assert "processor Another then" in found.why
+    assert comparable(records[0], records[0]) == ""
+
+
+def test_verify_refuses_by_name(serial_results, tmp_path):
+    with pytest.raises(ValueError, match="rows must be 1 or more, not 0"):
+        verify(TINY, serial_results, rows=0)
+    with pytest.raises(ValueError, match="kind must be agent, reference or any, not 'dog'"):
+        verify(TINY, serial_results, kind="dog")
+    with pytest.raises(ValueError, match="has no record of a job of the suite tiny"):
+        verify(TINY, tmp_path)
+
+
+def test_medsim_benchmark_verify_says_and_returns_what_it_found(serial_results, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("medsim_agents.suites.SUITES", (TINY,))
+    place = tmp_path / "leaderboard" / "tiny"
+    shutil.copytree(serial_results, place, ignore=shutil.ignore_patterns("runs"))
+    words = ("verify", "tiny", "--rows", "2", "--kind", "reference", "--out", str(tmp_path))
+    assert benchmark(*words) == 0
+    assert "2 of 2 rows equal to the bit, on" in capsys.readouterr().out
+    for path in place.glob("*.json"):
+        record = json.loads(path.read_text())
+        record["result"]["returns"][0] += 1.0
+        path.write_text(json.dumps(record))
+    assert benchmark(*words, "--json") == 1
+    assert all(one["failed"] for one in json.loads(capsys.readouterr().out))

@@ -40,6 +40,7 @@ BENCHMARK_EXAMPLES = """examples:
   medsim benchmark run quick --only 0123456789abcdef    one job again (a record's "command" says which)
   medsim benchmark table quick --json  what there is, for machines
   medsim benchmark page                the page of every suite that has results
+  medsim benchmark verify quick --rows 5   run five rows again, drawn by --seed, and compare; exit code 1 if one is not what it must be
 
 A job whose result is there is not run again: interrupt and go on at will. Results lie in OUT/leaderboard/SUITE, one file a job,
 and do not depend on the engine."""
@@ -160,11 +161,14 @@ def sort_settings(algorithm_name: str, given: dict[str, Any]) -> tuple[dict[str,
 def configure_benchmark(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.epilog = BENCHMARK_EXAMPLES
-    parser.add_argument("what", choices=("run", "table", "page"), help="run the jobs, print the table, or write the page")
+    parser.add_argument("what", choices=("run", "table", "page", "verify"), help="run the jobs, print the table, write the page, or check")
     parser.add_argument("suite", nargs="?", help="quick or smoke; table and page take all that have results if none is named")
     parser.add_argument("--engine", default="process", help="process (side by side) or serial (default %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes of the engine (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks"), help="folder of results and page (default %(default)s)")
+    parser.add_argument("--rows", type=int, default=5, help="that verify runs again (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="by which verify draws rows (default %(default)s)")
+    parser.add_argument("--kind", default="any", help="of the rows that verify draws: agent, reference or any (default %(default)s)")
     parser.add_argument("--only", metavar="ID", help="run this job alone, even if its result is there")
     parser.add_argument("--json", action="store_true", help="for machines: the table as JSON")
 
@@ -178,6 +182,8 @@ def run_benchmark(args: argparse.Namespace) -> int:
         if args.suite is None:
             raise ValueError("say which suite to run: medsim benchmark run quick")
         return run_jobs(args)
+    if args.what == "verify":
+        return run_verify(args)
     if args.suite is not None:
         suite(args.suite)
     if args.what == "table":
@@ -207,6 +213,24 @@ def run_jobs(args: argparse.Namespace) -> int:
     summary = f"{len(jobs)} jobs in {time.monotonic() - began:.0f} s; results {folder}, page {page}"
     print(summary, file=sys.stderr if args.json else sys.stdout)
     return 0
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """Run some rows again and compare; returns 1 if one is not what it must be."""
+    from medsim_agents.verification import here, text_of, verify
+
+    if args.suite is None:
+        raise ValueError("say which suite to verify: medsim benchmark verify quick")
+    with Progress(args.rows, "row", f"verify {args.suite}") as progress:
+        found = verify(
+            args.suite, args.out / "leaderboard" / args.suite, rows=args.rows, seed=args.seed, kind=args.kind,
+            told=lambda row: progress.update(),
+        )  # fmt: skip
+    if args.json:
+        print(json.dumps([one.record() for one in found], indent=1))
+    else:
+        print(f"{text_of(found)}\n{sum(one.same for one in found)} of {len(found)} rows equal to the bit, on {here()}")
+    return 1 if any(one.failed for one in found) else 0
 
 
 def records_of(out: Path, suite_name: str | None) -> list[Any]:
