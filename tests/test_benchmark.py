@@ -238,3 +238,24 @@ def test_medsim_benchmark_verify_says_and_returns_what_it_found(serial_results, 
         path.write_text(json.dumps(record))
     assert benchmark(*words, "--json") == 1
     assert all(one["failed"] for one in json.loads(capsys.readouterr().out))
+
+
+def test_ray_on_two_nodes_gives_the_same_results_to_the_byte(serial_results, tmp_path):
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=1)
+        run_suite(TINY, tmp_path, engine="ray", address=cluster.address)
+    finally:
+        cluster.shutdown()
+    one, other = (
+        [json.dumps(without_time_and_machine(record)).encode() for record in load_records(place)] for place in (serial_results, tmp_path)
+    )
+    assert one == other
+
+
+def test_an_address_is_for_ray_alone():
+    with pytest.raises(ValueError, match="an address is for the engine ray, not for serial"):
+        run_suite(TINY, engine="serial", address="auto")

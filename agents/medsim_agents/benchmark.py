@@ -180,12 +180,13 @@ def default_results(suite_name: str) -> Path:
 
 
 def run_suite(name: str | Suite, folder: str | Path | None = None, *, engine: str = "process", workers: int = 2,
-              only: str | None = None, progress: Steps | None = None) -> Path:  # fmt: skip
+              only: str | None = None, address: str | None = None, progress: Steps | None = None) -> Path:  # fmt: skip
     """Run the jobs of a suite whose records are not there yet; returns the folder of records.
 
     Args:
         name: a suite, or its name; folder: of the records, by default ``benchmarks/leaderboard/<suite>``.
-        engine: "serial" (one after the other, here) or "process" (side by side in ``workers`` processes); results are the same.
+        engine: "serial" (one after the other, here), "process" (side by side in ``workers`` processes) or "ray" (on the cluster at
+            ``address``, or on this machine); results are the same.
         only: the id of one job, which is run even if its record is there.
         progress: called with the work done since the last call, in units of ``work_of``.
 
@@ -194,7 +195,7 @@ def run_suite(name: str | Suite, folder: str | Path | None = None, *, engine: st
     """
     from medsim_agents.engines import engine_of
 
-    run_all = engine_of(engine, workers)
+    run_all = engine_of(engine, workers, address)
     chosen = suite(name) if isinstance(name, str) else name
     folder = default_results(chosen.name) if folder is None else Path(folder)
     run_all(jobs_to_run(chosen, folder, only), folder, progress)

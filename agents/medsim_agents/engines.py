@@ -1,4 +1,7 @@
-"""How jobs are carried out: one after the other, or side by side in processes that share nothing. Results are the same."""
+"""How jobs are carried out: one after the other, side by side in processes that share nothing, or by Ray on as many machines as it has.
+
+Results are the same. A job needs one core; wherever it runs, its record is what counts, and it is written here.
+"""
 
 import json
 import multiprocessing
@@ -13,7 +16,8 @@ from medsim.cli.verbs import silence_gym_notice
 from medsim.core.batch import FEWEST_FOR_TILES
 from medsim.core.vector import PatientVectorEnv
 from medsim.registry import make_task
-from medsim_agents.benchmark import Job, Steps, judging_work, run_job
+from medsim_agents.benchmark import Job, Steps, judging_work, run_job, work_of
+from medsim_agents.leaderboard.records import Record, write_record
 from medsim_agents.provenance import canonical_json
 
 __all__ = ["ENGINES", "engine_of"]
@@ -24,17 +28,19 @@ LOOK_EVERY_S = 0.5
 _counter: Any = None  # in a worker: work done by all workers together
 
 
-def engine_of(name: str, workers: int) -> Engine:
-    """Return an engine by name.
+def engine_of(name: str, workers: int, address: str | None = None) -> Engine:
+    """Return an engine by name; ``address``: of a Ray cluster, for the engine ``ray``, which else makes one of this machine.
 
     Raises:
-        ValueError: there is none of that name, or workers is below 1.
+        ValueError: there is none of that name, workers is below 1, or an address is given to an engine that has none.
     """
     if name not in ENGINES:
         raise ValueError(f"no engine is called {name!r}; there are {', '.join(ENGINES)}")
     if workers < 1:
         raise ValueError(f"workers must be 1 or more, not {workers}")
-    return ENGINES[name](workers)
+    if address is not None and name != "ray":
+        raise ValueError(f"an address is for the engine ray, not for {name}")
+    return with_ray(workers, address) if name == "ray" else ENGINES[name](workers)
 
 
 def serial(workers: int) -> Engine:
@@ -77,6 +83,58 @@ def process(workers: int) -> Engine:
     return run
 
 
+def with_ray(workers: int, address: str | None = None) -> Engine:
+    """Return the engine that hands jobs to Ray's workers, one core each, and writes their records here as they come.
+
+    Where no address is given, Ray is started on this machine with ``workers`` cores, and stopped afterwards. A job that was under way when
+    the run was stopped begins again; records that have come stay. Machines of a cluster need this version of medsim installed.
+    """
+
+    def run(jobs: Sequence[Job], folder: Path, progress: Steps | None) -> None:
+        ray = needed_ray()
+        started = not ray.is_initialized()
+        if started:
+            local = {} if address is not None else {"num_cpus": workers, "include_dashboard": False}
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
+        try:
+            far = ray.remote(num_cpus=1, max_retries=1)(_run_far)
+            work = {far.remote(job): job for job in jobs}
+            while work:
+                done, _ = ray.wait(list(work), num_returns=1, timeout=LOOK_EVERY_S)
+                for one in done:
+                    job = work.pop(one)
+                    write_record(ray.get(one), folder)
+                    if progress is not None:
+                        progress(work_of(job))
+        finally:
+            if started:
+                ray.shutdown()
+
+    return run
+
+
+def needed_ray() -> Any:
+    """Return the package ray.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise ValueError("the engine ray needs the package ray: pip install 'medsim[cluster]'") from error
+    return ray
+
+
+def _run_far(job: Job) -> Record:
+    """Run a job in a folder of the worker's own, and return its record."""
+    import tempfile
+
+    _one_thread()
+    with tempfile.TemporaryDirectory() as folder:
+        return run_job(job, folder)
+
+
 def compile_once(jobs: Sequence[Job]) -> None:
     """Compile the environments' kernels here, so that workers find them ready instead of all compiling the same."""
     for env_id, settings in {(job.env, canonical_json(job.settings)) for job in jobs}:
@@ -87,14 +145,18 @@ def compile_once(jobs: Sequence[Job]) -> None:
             env.batch.step()
 
 
-ENGINES: dict[str, Callable[[int], Engine]] = {"serial": serial, "process": process}
+ENGINES: dict[str, Callable[[int], Engine]] = {"serial": serial, "process": process, "ray": with_ray}
 
 
 def _begin_worker(counter: Any) -> None:
     global _counter
     _counter = counter
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _one_thread()
+
+
+def _one_thread() -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     silence_gym_notice()
     import torch
 

@@ -42,6 +42,7 @@ BENCHMARK_EXAMPLES = """examples:
   medsim benchmark page                the page of every suite that has results
   medsim benchmark verify quick --rows 5   run five rows again, drawn by --seed, and compare; exit code 1 if one is not what it must be
 
+--engine ray hands the jobs to Ray (extra cluster): on this machine, or with --address on a cluster whose machines have medsim.
 A job whose result is there is not run again: interrupt and go on at will. Results lie in OUT/leaderboard/SUITE, one file a job,
 and do not depend on the engine."""
 
@@ -163,7 +164,8 @@ def configure_benchmark(parser: argparse.ArgumentParser) -> None:
     parser.epilog = BENCHMARK_EXAMPLES
     parser.add_argument("what", choices=("run", "table", "page", "verify"), help="run the jobs, print the table, write the page, or check")
     parser.add_argument("suite", nargs="?", help="quick or smoke; table and page take all that have results if none is named")
-    parser.add_argument("--engine", default="process", help="process (side by side) or serial (default %(default)s)")
+    parser.add_argument("--engine", default="process", help="process (side by side), serial or ray (default %(default)s)")
+    parser.add_argument("--address", help="of a Ray cluster, such as auto or 10.0.0.1:6379 (default: Ray on this machine)")
     parser.add_argument("--workers", type=int, default=2, help="processes of the engine (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks"), help="folder of results and page (default %(default)s)")
     parser.add_argument("--rows", type=int, default=5, help="that verify runs again (default %(default)s)")
@@ -204,7 +206,9 @@ def run_jobs(args: argparse.Namespace) -> int:
     print(f"suite {chosen.name}: {len(jobs)} jobs to run; {chosen.purpose}", file=sys.stderr)
     try:
         with Progress(sum(work_of(job) for job in jobs), "step", f"benchmark {chosen.name}") as progress:
-            run_suite(chosen, folder, engine=args.engine, workers=args.workers, only=args.only, progress=progress.update)
+            run_suite(
+                chosen, folder, engine=args.engine, workers=args.workers, only=args.only, address=args.address, progress=progress.update
+            )
     except KeyboardInterrupt:
         print("medsim: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
