@@ -3,7 +3,9 @@
 import argparse
 import json
 import shutil
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from medsim.policies import reference_policies
 from medsim_agents import run_suite
 from medsim_agents.benchmark import Job, jobs_of, jobs_to_run, run_job
 from medsim_agents.leaderboard import leaderboard, load_records
+from medsim_agents.slurm import slurm_script
 from medsim_agents.suites import SUITES, Agent, Board, Suite, suite
 from medsim_agents.verbs import verbs
 from medsim_agents.verification import comparable, compared, text_of, verify
@@ -259,3 +262,23 @@ def test_ray_on_two_nodes_gives_the_same_results_to_the_byte(serial_results, tmp
 def test_an_address_is_for_ray_alone():
     with pytest.raises(ValueError, match="an address is for the engine ray, not for serial"):
         run_suite(TINY, engine="serial", address="auto")
+
+
+def test_a_slurm_script_runs_what_is_missing_and_bash_accepts_it(serial_results, tmp_path):
+    place = tmp_path / "leaderboard" / "tiny"
+    place.mkdir(parents=True)
+    jobs = jobs_of(TINY)
+    shutil.copy(serial_results / f"{jobs[0].id}.json", place)
+    script = slurm_script(TINY, tmp_path)
+    assert f"#SBATCH --array=0-{len(jobs) - 2}%32" in script
+    assert jobs[0].id not in script
+    assert all(job.id in script for job in jobs[1:])
+    done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    picked = script.replace("exec medsim", "echo medsim")
+    said = subprocess.run(["bash", "-s"], input=picked, text=True, capture_output=True, check=True, env={"SLURM_ARRAY_TASK_ID": "1"})
+    assert said.stdout.split()[-1] == jobs[2].id
+    with pytest.raises(ValueError, match="there is nothing to run"):
+        slurm_script(TINY, Path(shutil.copytree(serial_results, tmp_path / "all" / "leaderboard" / "tiny")).parents[1])
+    with pytest.raises(ValueError, match="hours above 0"):
+        slurm_script(TINY, tmp_path, hours=0)

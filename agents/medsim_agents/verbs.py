@@ -40,6 +40,7 @@ BENCHMARK_EXAMPLES = """examples:
   medsim benchmark run quick --only 0123456789abcdef    one job again (a record's "command" says which)
   medsim benchmark table quick --json  what there is, for machines
   medsim benchmark page                the page of every suite that has results
+  medsim benchmark slurm quick > quick.sh                a SLURM array script for what is missing
   medsim benchmark verify quick --rows 5   run five rows again, drawn by --seed, and compare; exit code 1 if one is not what it must be
 
 --engine ray hands the jobs to Ray (extra cluster): on this machine, or with --address on a cluster whose machines have medsim.
@@ -162,7 +163,11 @@ def sort_settings(algorithm_name: str, given: dict[str, Any]) -> tuple[dict[str,
 def configure_benchmark(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.epilog = BENCHMARK_EXAMPLES
-    parser.add_argument("what", choices=("run", "table", "page", "verify"), help="run the jobs, print the table, write the page, or check")
+    parser.add_argument(
+        "what",
+        choices=("run", "table", "page", "verify", "slurm"),
+        help="run the jobs, print the table, write the page, check, or print a script",
+    )
     parser.add_argument("suite", nargs="?", help="quick or smoke; table and page take all that have results if none is named")
     parser.add_argument("--engine", default="process", help="process (side by side), serial or ray (default %(default)s)")
     parser.add_argument("--address", help="of a Ray cluster, such as auto or 10.0.0.1:6379 (default: Ray on this machine)")
@@ -186,6 +191,8 @@ def run_benchmark(args: argparse.Namespace) -> int:
         return run_jobs(args)
     if args.what == "verify":
         return run_verify(args)
+    if args.what == "slurm":
+        return print_slurm(args)
     if args.suite is not None:
         suite(args.suite)
     if args.what == "table":
@@ -216,6 +223,17 @@ def run_jobs(args: argparse.Namespace) -> int:
     page = write_board(args, None)
     summary = f"{len(jobs)} jobs in {time.monotonic() - began:.0f} s; results {folder}, page {page}"
     print(summary, file=sys.stderr if args.json else sys.stdout)
+    return 0
+
+
+def print_slurm(args: argparse.Namespace) -> int:
+    """Print a SLURM script for what is missing of a suite."""
+    from medsim_agents.slurm import slurm_script
+    from medsim_agents.suites import suite
+
+    if args.suite is None:
+        raise ValueError("say which suite: medsim benchmark slurm quick")
+    print(slurm_script(suite(args.suite), args.out), end="")
     return 0
 
 
