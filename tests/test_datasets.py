@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -172,11 +173,14 @@ MADE = {
     "glucose": lambda: collect(GLUCOSE, Jittered(reference_policies(GLUCOSE)["basal-bolus"](), 0.05), 3),
 }
 
+MADE_OF = {"sepsis": SEPSIS, "charts": SEPSIS, "tables": ICU, "glucose": GLUCOSE}
+
 
 @pytest.mark.parametrize("name", MADE)
 def test_a_dataset_comes_back_as_it_went_and_minari_reads_it(name, tmp_path, monkeypatch):
-    episodes = MADE[name]()
+    episodes, registered = MADE[name](), dict(gym.spec(MADE_OF[name]).kwargs)
     place = write_dataset(episodes, tmp_path, f"medsim/{name}-v0", command="as in the test")
+    assert gym.spec(MADE_OF[name]).kwargs == registered
     again = read_dataset(place)
     assert content_hash(again) == content_hash(episodes) == read_card(place)["sha256"]
     assert read_card(place)["confounded"] is (name == "charts")

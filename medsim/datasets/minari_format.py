@@ -4,6 +4,7 @@
 episode have a row more than its steps, the first for the start: ``behaviour_probability`` (1 there) and ``costs`` (0 there).
 """
 
+import copy
 import hashlib
 import json
 import os
@@ -120,7 +121,7 @@ def put(group: Any, name: str, values: Any) -> None:
 
 def metadata(episodes: Episodes, dataset_id: str, size_mb: float) -> dict[str, Any]:
     """Return what Minari reads of a dataset first."""
-    spec = gym.spec(episodes.env_id)
+    spec = copy.deepcopy(gym.spec(episodes.env_id))  # the registry's own must stay as it is
     spec.kwargs = dict(episodes.options)
     return {
         "total_episodes": episodes.n, "total_steps": episodes.steps, "data_format": "hdf5", "jpeg_encoding": False,
