@@ -64,6 +64,17 @@ def test_the_code_of_the_page_about_perception_runs_from_top_to_bottom():
     assert scope["mean"].shape == (4, 4)
 
 
+def test_the_code_of_the_page_about_logged_data_runs_from_top_to_bottom():
+    text = (ROOT / "docs" / "off_policy.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    scope: dict[str, object] = {}
+    for block in blocks:
+        exec(block, scope)
+    assert scope["episodes"].n == 20
+    assert not scope["report"].enough
+
+
 def test_the_links_and_pictures_of_the_pages_lead_somewhere():
     for page in (ROOT / "docs").glob("*.md"):
         for target in re.findall(r"!?\[[^\]]*\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
