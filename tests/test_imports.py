@@ -22,11 +22,11 @@ PACKAGES = {
 }
 LEARNERS = {"stable_baselines3", "sb3_contrib", "d3rlpy", "minari", "ray", "medsim_agents"}
 NEVER = {  # imports go one way
-    "medsim": {"torch", "monai", "h5py", "medsim_perception"} | LEARNERS,
+    "medsim": {"torch", "monai", "medsim_perception"} | LEARNERS,
     "medsim_perception": LEARNERS,
     "medsim_agents": {"tests", "benchmarks"},
 }
-LATE = {"numba", "matplotlib", "pandas", "scipy", "tqdm"}
+LATE = {"numba", "matplotlib", "pandas", "scipy", "tqdm", "h5py"}
 
 
 def modules(package: str) -> list[Path]:
@@ -53,7 +53,7 @@ def test_a_package_never_imports_those_above_it(package: str) -> None:
         assert not found, f"{path.relative_to(ROOT)} imports {', '.join(sorted(found))}"
 
 
-@pytest.mark.parametrize("package", ["core", "treatments", "registry.py", "__init__.py"])
+@pytest.mark.parametrize("package", ["core", "treatments", "datasets", "registry.py", "__init__.py"])
 def test_what_import_medsim_may_load_imports_heavy_packages_only_where_they_are_used(package: str) -> None:
     """The engine's compiler modules may import Numba on top: they are themselves imported where they are used."""
     start = PACKAGES["medsim"] / package
