@@ -54,23 +54,23 @@ def test_a_hospital_begins_as_the_readme_says():
     assert sum(info["asked"] for info in scope["infos"].values()) == 1
 
 
-def test_the_code_of_the_page_about_perception_runs_from_top_to_bottom():
-    text = (ROOT / "docs" / "perception.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 6
+def run_from_top_to_bottom(page: str, count: int) -> dict[str, object]:
+    """Run a page's blocks of code, each knowing what those before it made, and return that."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == count
     scope: dict[str, object] = {}
     for block in blocks:
         exec(block, scope)
+    return scope
+
+
+def test_the_code_of_the_page_about_perception_runs_from_top_to_bottom():
+    scope = run_from_top_to_bottom("perception.md", 6)
     assert scope["mean"].shape == (4, 4)
 
 
 def test_the_code_of_the_page_about_logged_data_runs_from_top_to_bottom():
-    text = (ROOT / "docs" / "off_policy.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 2
-    scope: dict[str, object] = {}
-    for block in blocks:
-        exec(block, scope)
+    scope = run_from_top_to_bottom("off_policy.md", 2)
     assert scope["episodes"].n == 20
     assert scope["report"].effective_sample_size < 100
 

@@ -73,6 +73,13 @@ class CountedModel:
             worth = after
         raise ValueError(f"values of the counted model do not settle in {MOST_SWEEPS} sweeps: give a discount below 1")
 
+    def along(self, policy: Array, discount: float, horizon: int | None, states: Integers, actions: Integers,
+              there: npt.NDArray[np.bool_]) -> tuple[Array, Array]:  # fmt: skip
+        """Return q and v along courses, (n, T) each, 0 where ``there`` (n, T) says that an episode is over; the rest as of ``values``."""
+        of_pairs, of_states = self.values(policy, discount, horizon)
+        row = np.minimum(np.arange(states.shape[1]), len(of_pairs) - 1)
+        return np.where(there, of_pairs[row, states, actions], 0.0), np.where(there, of_states[row, states], 0.0)
+
 
 def count_model(trajectories: Sequence[Trajectory], states: int, actions: int) -> CountedModel:
     """Return the model that episodes show, for so many states and actions."""
@@ -127,13 +134,9 @@ def logged_table_evidence(episodes: Episodes, policy: Policy) -> Evidence:
         raise ValueError(f"{policy.name} does not act by the codes that the data hold ({task.view_name})")
     counted = count_logged(episodes)
     asked = np.broadcast_to(table.probabilities, (table.steps, *counted.rewards.shape))
-    of_codes, at = (
-        counted.values(asked, episodes.discount, task.horizon_steps if task.has_deadline else None),
-        np.arange(episodes.rewards.shape[1]),
-    )
-    there, row = episodes.there(), np.minimum(at, len(of_codes[0]) - 1)
-    codes, actions = codes_of(episodes)[:, :-1], episodes.actions
-    q, v = np.where(there, of_codes[0][row, codes, actions], 0.0), np.where(there, of_codes[1][row, codes], 0.0)
+    horizon = task.horizon_steps if task.has_deadline else None
+    codes = codes_of(episodes)[:, :-1]
+    q, v = counted.along(asked, episodes.discount, horizon, codes, episodes.actions, episodes.there())
     return logged_evidence(episodes, policy, q=q, v=v)
 
 
@@ -165,7 +168,5 @@ def table_evidence(trajectories: Sequence[Trajectory], behaviour: Policy, target
     if model:
         counted = count_model(trajectories, task.tables.states, task.tables.actions)
         horizon = task.horizon_steps if task.has_deadline else None
-        of_pairs, of_states = counted.values(asked, task.discount, horizon)
-        row = np.minimum(at, len(of_pairs) - 1)
-        q, v = (np.where(there, values, 0.0) for values in (of_pairs[row, states, actions], of_states[row, states]))
+        q, v = counted.along(asked, task.discount, horizon, states, actions, there)
     return Evidence(rewards=rewards, target=of(asked), behaviour=of(acted), discount=task.discount, q=q, v=v)
