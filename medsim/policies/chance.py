@@ -10,9 +10,8 @@ import numpy.typing as npt
 from gymnasium import spaces
 from scipy.special import ndtr, ndtri
 
-from medsim.core.streams import Key, uniform, words
 from medsim.core.vector import PatientVectorEnv
-from medsim.policies.policy import Policy
+from medsim.policies.policy import Draws, Policy
 
 __all__ = ["ByChance", "Jittered", "Softened", "decide", "likelihood"]
 
@@ -47,20 +46,6 @@ def likelihood(policy: Policy, observations: Any, actions: Array) -> Floats:
         return policy.likelihood(observations, actions)
     same = np.asarray(policy.act(observations)) == actions
     return np.asarray(same if same.ndim == 1 else same.all(axis=1), dtype=np.float64)
-
-
-class Draws:
-    """Uniform numbers of each patient and step."""
-
-    def __init__(self, env: PatientVectorEnv, stream: int) -> None:
-        self.keys = [Key(int(row[0]), int(row[1]), int(row[2]), int(row[3]), 0) for row in env.batch.ids]
-        self.stream, self.step = stream, 0
-
-    def __call__(self) -> Floats:
-        """Return four numbers a patient, (n, 4), of the step; the next call is the next step's."""
-        drawn = np.array([[uniform(word) for word in words(key, self.step, self.stream)] for key in self.keys])
-        self.step += 1
-        return drawn
 
 
 class Softened:

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from medsim.core.streams import Key, uniform, words
 from medsim.core.vector import PatientVectorEnv
 
-__all__ = ["FunctionPolicy", "NamedColumns", "Policy", "RandomPolicy"]
+__all__ = ["Draws", "FunctionPolicy", "NamedColumns", "Policy", "RandomPolicy"]
 
 Array = npt.NDArray[Any]
 
@@ -64,6 +64,24 @@ class FunctionPolicy:
         return self.function(observations)
 
 
+class Draws:
+    """Uniform numbers of each patient and step, from a stream of a policy's own: the same patient gets the same ones in any batch."""
+
+    def __init__(self, env: PatientVectorEnv, stream: int) -> None:
+        self.keys = [Key(int(row[0]), int(row[1]), int(row[2]), int(row[3]), 0) for row in env.batch.ids]
+        self.stream, self.step = stream, 0
+
+    def __call__(self) -> npt.NDArray[np.float64]:
+        """Return four numbers a patient, (n, 4), of the step; the next call is the next step's."""
+        drawn = self.at(self.step)
+        self.step += 1
+        return drawn
+
+    def at(self, step: int) -> npt.NDArray[np.float64]:
+        """Return four numbers a patient, (n, 4), of a step, counted from 0."""
+        return np.array([[uniform(word) for word in words(key, step, self.stream)] for key in self.keys])
+
+
 RANDOM_POLICY = 1_000_001  # a stream of its own, away from the models' purposes
 
 
@@ -76,8 +94,7 @@ class RandomPolicy:
     def begin(self, env: PatientVectorEnv) -> None:
         """Remember who the patients are."""
         self.space = env.single_action_space
-        self.keys = [tuple(int(value) for value in row[:4]) for row in env.batch.ids]
-        self.steps = 0
+        self.draws = Draws(env, RANDOM_POLICY)
 
     def decide(self, observations: Array) -> tuple[Array, npt.NDArray[np.float64]]:
         """Return random actions and their probability (doses: density with regard to shares of each dose's range), (n,)."""
@@ -90,14 +107,9 @@ class RandomPolicy:
 
     def act(self, observations: Array) -> Array:
         """Return random actions."""
-        draws = np.array([self.draw(low, high, slot, episode) for low, high, slot, episode in self.keys])
-        self.steps += 1
+        draws = self.draws()
         if isinstance(self.space, spaces.Discrete):
             return np.asarray(draws[:, 0] * int(self.space.n), dtype=np.int64)
         assert isinstance(self.space, spaces.Box)
         size = len(self.space.low)
         return np.asarray(self.space.low + draws[:, :size] * (self.space.high - self.space.low), dtype=np.float64)
-
-    def draw(self, low: int, high: int, slot: int, episode: int) -> tuple[float, ...]:
-        """Return four uniform numbers for a patient's present step."""
-        return tuple(uniform(word) for word in words(Key(low, high, slot, episode, 0), self.steps, RANDOM_POLICY))

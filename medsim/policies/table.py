@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from medsim.core.decision_tables import DecisionTable
-from medsim.core.streams import Key, uniform, words
 from medsim.core.tabular import TabularTask
 from medsim.core.vector import PatientVectorEnv
+from medsim.policies.policy import Draws
 
 __all__ = ["TablePolicy", "load_table", "save_table"]
 
@@ -44,7 +44,7 @@ class TablePolicy:
             raise ValueError(f"{self.name} acts by table, and the course of {task.id} is no table")
         self.now = self.table(task)
         self.codes = codes_by(task, self.now.observation)
-        self.keys = [Key(int(row[0]), int(row[1]), int(row[2]), int(row[3]), 0) for row in env.batch.ids]
+        self.draws = Draws(env, CHOICE_STREAM)
         self.step = 0
 
     def act(self, observations: Array) -> Array:
@@ -68,8 +68,8 @@ class TablePolicy:
         """Return the actions (n,) that the step's draws choose by probabilities (n, actions)."""
         if (rows.max(axis=1) == 1.0).all():
             return np.asarray(rows.argmax(axis=1), dtype=np.int64)
-        draws = np.array([uniform(words(key, self.step, CHOICE_STREAM)[0]) for key in self.keys])
-        return np.asarray(np.minimum((rows.cumsum(axis=1) < draws[:, None]).sum(axis=1), rows.shape[1] - 1), dtype=np.int64)
+        draws = self.draws.at(self.step)[:, :1]
+        return np.asarray(np.minimum((rows.cumsum(axis=1) < draws).sum(axis=1), rows.shape[1] - 1), dtype=np.int64)
 
 
 def codes_by(task: TabularTask, observation: str) -> Callable[[Array], Array]:
