@@ -6,13 +6,13 @@ import sys
 from collections.abc import Sequence
 
 import medsim
-from medsim.cli import dataset, doctor, environments, evaluate, hospital, play, render, solve, trials, warmup
+from medsim.cli import dataset, doctor, environments, evaluate, hospital, play, render, safety, solve, trials, warmup
 from medsim.cli.verbs import Verb, contributed_verbs
 
 __all__ = ["main"]
 
 OWN: tuple[Verb, ...] = (
-    environments.VERB, play.VERB, evaluate.VERB, solve.VERB, trials.VERB, hospital.VERB, dataset.VERB, render.VERB,
+    environments.VERB, play.VERB, evaluate.VERB, solve.VERB, trials.VERB, hospital.VERB, dataset.VERB, safety.VERB, render.VERB,
     warmup.VERB, doctor.VERB,
 )  # fmt: skip
 EPILOG = """A first round:

@@ -36,7 +36,7 @@ def contributed_verbs() -> list[Verb]:
 
 
 def find_policy(env_id: str, name: str) -> Policy:
-    """Return a reference policy by name, a trained one by its run folder, or one by its file (npz, of ``medsim solve``).
+    """Return a reference policy by name, a trained one by its run folder, one of ``medsim solve`` by its file (npz), or ``FILE.py:NAME``.
 
     Raises:
         ValueError: there is no such policy, or the environment is a hospital.
@@ -55,11 +55,16 @@ def find_policy(env_id: str, name: str) -> Policy:
         from medsim.policies.table import load_table
 
         return load_table(Path(name), env_id)
+    if ".py:" in name:
+        from medsim.policies.python_file import load_python
+
+        return load_python(name)
     policy: Policy | None = loaded_policy(env_id, name)
     if policy is not None:
         return policy
     raise ValueError(
-        f"no policy is called {name!r}; there are {', '.join(references)}, folders of finished training runs, and files of medsim solve"
+        f"no policy is called {name!r}; there are {', '.join(references)}, folders of finished training runs, files of medsim solve, "
+        "and FILE.py:NAME"
     )
 
 

@@ -268,6 +268,12 @@ class Batch(Episodes):
         tile, lane = np.divmod(who, k.WIDTH)
         return np.asarray(self.block[tile, place * k.WIDTH + lane])
 
+    def put(self, record: str, name: str, values: npt.NDArray[np.float64]) -> None:
+        """Set one field of a record of all patients to values (n,): a perturbed patient, whose course goes on from here with them."""
+        place = block_offset(self.model, record) + field_names(getattr(self.model, record)).index(name)
+        tile, lane = np.divmod(np.arange(self.n), k.WIDTH)
+        self.block[tile, place * k.WIDTH + lane] = values
+
     def snapshot(self) -> dict[str, npt.NDArray[Any]]:
         """Return a copy of everything that the course from here on depends on."""
         names = ("block", "ids", "settings", "table", "obs", "out", "ends")

@@ -12,7 +12,8 @@ from medsim.core.decision_tables import DecisionTable
 from medsim.core.tabular import TabularTask
 
 __all__ = [
-    "TIE", "Exact", "Problem", "backward_induction", "evaluate_probabilities", "evaluate_table", "policy_iteration", "value_iteration",
+    "TIE", "Exact", "Problem", "backward_induction", "chance_by_state", "evaluate_probabilities", "evaluate_table", "policy_iteration",
+    "probabilities_by_state", "value_iteration",
 ]  # fmt: skip
 
 Array = npt.NDArray[np.float64]
@@ -95,9 +96,33 @@ def evaluate_probabilities(problem: Problem, probabilities: Array) -> Exact:
 
 def evaluate_table(problem: Problem, table: DecisionTable) -> Exact:
     """Return what a table is worth, whose codes are those of an observation mode of the task (or ``"any"``: one row for all)."""
+    return evaluate_probabilities(problem, probabilities_by_state(problem, table))
+
+
+def probabilities_by_state(problem: Problem, table: DecisionTable) -> Array:
+    """Return a table's action probabilities (steps or 1, states, actions)."""
     views = problem.model.views
     code_of = np.zeros(problem.states, dtype=np.int64) if table.observation == "any" else views[table.observation].code_of_state
-    return evaluate_probabilities(problem, table.probabilities[:, code_of])
+    return np.asarray(table.probabilities[:, code_of])
+
+
+def chance_by_state(problem: Problem, target: npt.NDArray[np.bool_], probabilities: Array | None = None) -> Array:
+    """Return the probability that a course comes to a state of ``target`` (states,) before watching ends, (steps left, states).
+
+    Args:
+        probabilities: a policy's, (steps or 1, states, actions); None: the least that any policy that sees the state can reach.
+
+    The row k is for k steps left: the last one, for a whole course.
+    """
+    hit = problem.arrive @ target.astype(np.float64)
+    steps, chances = problem.task.horizon_steps, [np.zeros(problem.states)]
+    for left in range(1, steps + 1):
+        q = (hit + problem.go_on @ chances[-1]).reshape(problem.states, problem.actions)
+        if probabilities is None:
+            chances.append(q.min(axis=1))
+        else:
+            chances.append((q * probabilities[min(steps - left, len(probabilities) - 1)]).sum(axis=1))
+    return np.stack(chances)
 
 
 def to_the_deadline(problem: Problem, probabilities: Array) -> Exact:

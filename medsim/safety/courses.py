@@ -1,0 +1,163 @@
+"""What happened to many patients under a policy: all that the sections of a safety evaluation look at."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+
+from medsim.core import kernels
+from medsim.core.model import field_names
+from medsim.core.task import Task
+from medsim.core.vector import PatientVectorEnv
+from medsim.policies.policy import Policy
+from medsim.registry import make_task
+
+__all__ = ["Courses", "follow", "kept_of", "patients_of"]
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Courses:
+    """One episode of each of n patients, T steps at most; after an episode's end there are zeros, and measures stay as they were.
+
+    Attributes:
+        policy: its name; task: in which it acted; seed: of the patients, whose slots are 0, 1, ...
+        observations: of the first patients only, (kept, T + 1, ...), or a dict of such arrays.
+        actions: (n, T) or (n, T, a); rewards: (n, T); costs: by name, (n, T); measures: by name, (n, T + 1), the first at the start.
+        params: who the patients are, by name, (n,); lengths: steps, (n,); outcomes: (n,); outcome_time_h: (n,).
+    """
+
+    policy: str
+    task: Task
+    seed: int
+    observations: Array | dict[str, Array]
+    actions: Array
+    rewards: Floats
+    costs: Mapping[str, Floats]
+    measures: Mapping[str, Floats]
+    params: Mapping[str, Floats]
+    lengths: npt.NDArray[np.int64]
+    outcomes: npt.NDArray[np.str_]
+    outcome_time_h: Floats
+
+    @property
+    def n(self) -> int:
+        """Patients."""
+        return len(self.lengths)
+
+    @property
+    def returns(self) -> Floats:
+        """Undiscounted returns, (n,)."""
+        return np.asarray(self.rewards.sum(axis=1))
+
+    def there(self) -> npt.NDArray[np.bool_]:
+        """Return which steps happened, (n, T)."""
+        return np.asarray(np.arange(self.rewards.shape[1]) < self.lengths[:, None])
+
+    def last(self, measure: str) -> Floats:
+        """Return a measure at the end of each course, (n,)."""
+        return np.asarray(self.measures[measure][np.arange(self.n), self.lengths])
+
+    def history(self, patient: int) -> Floats:
+        """Return a patient's measures over time, (steps + 1, measures), in the order of ``measures``."""
+        steps = int(self.lengths[patient]) + 1
+        return np.column_stack([values[patient, :steps] for values in self.measures.values()])
+
+
+def patients_of(env_id: str, options: Mapping[str, Any], n: int) -> PatientVectorEnv:
+    """Return a batch that stands still where an episode has ended."""
+    return PatientVectorEnv(make_task(env_id, **options), n, autoreset_mode=AutoresetMode.DISABLED, threads=1)
+
+
+def kept_of(observations: Any, count: int) -> Any:
+    """Return the first rows of observations (n, ...), or of a dict of such arrays, as copies."""
+    if isinstance(observations, dict):
+        return {name: values[:count].copy() for name, values in observations.items()}
+    return observations[:count].copy()
+
+
+def follow(env_id: str, policy: Policy, n: int, *, seed: int, options: Mapping[str, Any] | None = None, keep: int = 0,
+           prepare: Callable[[PatientVectorEnv], None] | None = None, reset_options: dict[str, Any] | None = None,
+           progress: Callable[[float], None] | None = None) -> Courses:  # fmt: skip
+    """Return the courses of the first n patients of a seed under a policy.
+
+    Args:
+        options: of the environment, over the policy's own; keep: of how many patients observations are kept.
+        prepare: called once, when the patients have begun: may change who they are from here on.
+        progress: called after every step with the share of the whole that it is.
+
+    Raises:
+        ValueError: an option is not allowed, or n is below 1.
+    """
+    env = patients_of(env_id, {**policy.options, **(options or {})}, n)
+    batch, steps = env.batch, env.task.horizon_steps
+    seen, _ = env.reset(seed=seed, options=reset_options)
+    params = dict(zip(field_names(env.task.model.params), batch.record("params"), strict=True))
+    if prepare is not None:
+        prepare(env)
+    policy.begin(env)
+    rows = Rows(env, seen, keep)
+    for step in range(steps):
+        rows.step(policy.act(seen))
+        seen = env.observations()
+        rows.look(seen)
+        if progress is not None:
+            progress(1.0 / steps)
+        if not rows.alive.any():
+            if progress is not None:
+                progress((steps - step - 1) / steps)
+            break
+    return rows.courses(policy.name, env.task, seed, params)
+
+
+class Rows:
+    """What is written down of a batch, step after step."""
+
+    def __init__(self, env: PatientVectorEnv, seen: Any, keep: int) -> None:
+        n = env.num_envs
+        self.env, self.keep = env, min(keep, n)
+        self.observations: list[Any] = []
+        self.look(seen)
+        self.alive = np.ones(n, dtype=np.bool_)
+        self.actions: list[Array] = []
+        self.rewards: list[Floats] = []
+        self.costs: list[Floats] = []
+        self.measures: list[Floats] = [env.batch.measures.copy()]
+        self.lengths, self.codes, self.times = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.zeros(n)
+
+    def look(self, seen: Any) -> None:
+        """Keep what is seen of the first patients."""
+        if self.keep:
+            self.observations.append(kept_of(seen, self.keep))
+
+    def step(self, actions: Any) -> None:
+        """Step the patients whose episode is running, and write down what happened."""
+        alive, batch, actions = self.alive.copy(), self.env.batch, np.asarray(actions)
+        ended = self.env.step_running(actions)
+        running = alive.reshape(-1, *[1] * (actions.ndim - 1))
+        self.actions.append(np.where(running, actions, np.zeros_like(actions)))
+        self.rewards.append(np.where(alive, batch.out[kernels.REWARD], 0.0))
+        self.costs.append(np.where(alive, batch.costs, 0.0))
+        self.measures.append(np.where(alive, batch.measures, self.measures[-1]))
+        self.lengths += alive
+        self.codes[ended], self.times[ended] = batch.out[kernels.OUTCOME][ended], batch.out[kernels.TIME_H][ended]
+        self.alive &= ~ended
+
+    def courses(self, policy: str, task: Task, seed: int, params: Mapping[str, Floats]) -> Courses:
+        """Return all of it."""
+        costs, measures, batch = np.stack(self.costs, axis=-1), np.stack(self.measures, axis=-1), self.env.batch
+        first: Any = self.observations[0] if self.keep else np.zeros((0, 1))
+        seen: Any = np.stack(self.observations, axis=1) if self.keep and not isinstance(first, dict) else first
+        if isinstance(first, dict):
+            seen = {name: np.stack([one[name] for one in self.observations], axis=1) for name in first}
+        return Courses(
+            policy=policy, task=task, seed=seed, observations=seen, actions=np.stack(self.actions, axis=1),
+            rewards=np.stack(self.rewards, axis=1), costs={name: costs[k] for k, name in enumerate(batch.cost_names)},
+            measures={name: measures[k] for k, name in enumerate(batch.measure_names)}, params=params, lengths=self.lengths,
+            outcomes=np.array([self.env.outcomes[code] for code in self.codes]), outcome_time_h=self.times,
+        )  # fmt: skip
