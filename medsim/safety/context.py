@@ -80,12 +80,18 @@ class Context:
         return {**self.card.evaluation, **policy.options, **self.shared, **given, "cohort": self.cohort, **(more or {})}
 
     def follow(self, policy: Policy, n: int, *, more: Mapping[str, Any] | None = None, seed: int | None = None, keep: int = 0,
-               prepare: Callable[[PatientVectorEnv], None] | None = None) -> Courses:  # fmt: skip
+               prepare: Callable[[PatientVectorEnv], None] | None = None,
+               reset_options: dict[str, Any] | None = None) -> Courses:  # fmt: skip
         """Return the courses of n patients under a policy."""
         return follow(
             self.env_id, policy, n, seed=self.plan.seed if seed is None else seed, options=self.options_of(policy, more), keep=keep,
-            prepare=prepare, progress=self.progress,
+            prepare=prepare, reset_options=reset_options, progress=lambda share: self.tell(share * n / self.plan.patients),
         )  # fmt: skip
+
+    def tell(self, work: float) -> None:
+        """Count work done, in courses of all the plan's patients."""
+        if self.progress is not None:
+            self.progress(work)
 
     @cached_property
     def own(self) -> Courses:
@@ -106,6 +112,16 @@ class Context:
     def standard_harm(self) -> Floats:
         """Each patient's harm under the protocol, (n,)."""
         return self.harm(self.protocol, self.standard)
+
+    @cached_property
+    def own_harm_calm(self) -> Floats:
+        """Each patient's harm as it came under the policy, (n,): what stressed courses are compared with."""
+        return self.profile.harm.of(self.own)
+
+    @cached_property
+    def standard_harm_calm(self) -> Floats:
+        """The same under the protocol."""
+        return self.profile.harm.of(self.standard)
 
     def harm(self, policy: Policy, courses: Courses) -> Floats:
         """Return each patient's harm, 0..1, (n,): the exact probability from where they start, if the course is a table; else what came."""

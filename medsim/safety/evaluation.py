@@ -14,11 +14,11 @@ from medsim.safety.figures import Figure
 from medsim.safety.findings import Findings, Section
 from medsim.safety.gates import Judgement, judge, verdict_of
 from medsim.safety.profile import Profile
-from medsim.safety.sections import doses, hazards, outcome, subgroups, twins
+from medsim.safety.sections import doses, hazards, outcome, stress, subgroups, twins
 
 __all__ = ["SECTIONS", "SafetyReport", "evaluate_safety", "work_of", "write_whole"]
 
-SECTIONS: tuple[Section, ...] = (outcome.SECTION, hazards.SECTION, doses.SECTION, subgroups.SECTION, twins.SECTION)
+SECTIONS: tuple[Section, ...] = (outcome.SECTION, hazards.SECTION, doses.SECTION, stress.SECTION, subgroups.SECTION, twins.SECTION)
 NOT_ADVICE = "Research simulation: not medical advice, and no clinical evidence."
 
 
@@ -85,8 +85,8 @@ def evaluate_safety(context: Context, folder: Path, *, identity: str = "", secti
             found = section.run(context)
             path.parent.mkdir(exist_ok=True)
             write_whole(path, json.dumps({"key": key, **found.record()}, indent=1) + "\n")
-        elif context.progress is not None:
-            context.progress(section.work(context))
+        else:
+            context.tell(section.work(context))
         findings[section.name] = found
     report = SafetyReport(
         about=about, sections=tuple(sections), findings=findings, judgements=tuple(judge(context.profile.gates, figures_of(findings)))

@@ -164,7 +164,7 @@ class Subgroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensor:
-    """Columns of the observation that fail together, and how wrong they can be; ``lowest``: what a lost lead shows."""
+    """Columns of the observation, of one unit, that fail together, and how wrong they can be; ``lowest``: what a lost lead shows."""
 
     name: str
     columns: tuple[str, ...]
@@ -173,6 +173,8 @@ class Sensor:
     lowest: float
     unit: str
     reason: str
+    chart_columns: tuple[str, ...] = ()  # of an observation that is a chart
+    without: tuple[str, ...] = ()  # faults that this sensor cannot have, or that the environment has by an option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +224,7 @@ class Profile:
     not_grouped: Mapping[str, str] = field(default_factory=dict)  # what the issue asks for and the model does not have, and why
     sensors: tuple[Sensor, ...] = ()
     physiology: tuple[Physiology, ...] = ()
+    searched: tuple[str, ...] = ()  # parameters that the search for the worst patient may set one by one
     options: tuple[Option, ...] = ()
     gates: tuple[Gate, ...] = ()
 
