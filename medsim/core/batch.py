@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from medsim.core import kernels as k
 from medsim.core.compile import Kernels, cpu_kernels, jit_enabled, python_kernels
-from medsim.core.model import Model, View, field_count, field_names, flattened
+from medsim.core.model import Model, View, field_count, field_names, flattened, unflattened
 from medsim.core.records import block_fields, block_offset, out_rows
 from medsim.core.streams import seed_words
 
@@ -273,6 +273,23 @@ class Batch(Episodes):
         place = block_offset(self.model, record) + field_names(getattr(self.model, record)).index(name)
         tile, lane = np.divmod(np.arange(self.n), k.WIDTH)
         self.block[tile, place * k.WIDTH + lane] = values
+
+    def adopt(self, snapshot: dict[str, npt.NDArray[Any]]) -> None:
+        """Go on with the patients of a batch of the same model and size under this one's own settings, seen through its own view.
+
+        Args:
+            snapshot: of a batch whose settings may differ in how actions are given and in nothing that patients depend on.
+        """
+        for name in ("block", "ids", "ends", "out"):
+            getattr(self, name)[...] = snapshot[name]
+        self.table, self.any_ended = snapshot["table"].copy(), bool((self.ids[:, k.ENDED] != 0).any())
+        model, settings = self.model, unflattened(self.model.settings, iter(self.settings.tolist()))
+        states, params, memories = (self.record(name).T.tolist() for name in ("state", "params", "memory"))
+        for i, (x, p, m) in enumerate(zip(states, params, memories, strict=True)):
+            seen = self.view.function(
+                unflattened(model.state, iter(x)), unflattened(model.memory, iter(m)), unflattened(model.params, iter(p)), settings
+            )  # fmt: skip
+            self.obs[i] = seen
 
     def snapshot(self) -> dict[str, npt.NDArray[Any]]:
         """Return a copy of everything that the course from here on depends on."""

@@ -1,13 +1,13 @@
 """What an environment's author writes: one patient in scalar functions, and the names of everything in it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Model", "View", "field_count", "field_names", "flattened"]
+__all__ = ["Model", "View", "field_count", "field_names", "flattened", "unflattened"]
 
 Record = type[tuple[Any, ...]]  # a NamedTuple class, whose fields are floats or other such classes
 
@@ -101,6 +101,13 @@ def field_names(record: Record) -> tuple[str, ...]:
 def field_count(record: Record) -> int:
     """Return how many floats a record holds."""
     return len(field_names(record))
+
+
+def unflattened(record: Record, numbers: Iterator[float]) -> Any:
+    """Return the record of floats in the order of ``field_names``: the other way round of ``flattened``."""
+    kinds = record.__annotations__.values()
+    nested = [isinstance(kind, type) and issubclass(kind, tuple) for kind in kinds]
+    return record(*(unflattened(kind, numbers) if inner else next(numbers) for kind, inner in zip(kinds, nested, strict=True)))  # type: ignore[arg-type]
 
 
 def flattened(values: tuple[Any, ...]) -> npt.NDArray[np.float64]:

@@ -11,6 +11,7 @@ from gymnasium.vector.utils import batch_space
 
 from medsim.core import kernels as k
 from medsim.core.actions import batch_writer
+from medsim.core.batch import Batch
 from medsim.core.charts import ChartedBatch
 from medsim.core.model import field_names
 from medsim.core.streams import fresh_seed
@@ -202,6 +203,18 @@ class PatientVectorEnv(gym.vector.VectorEnv[Any, Array, Array]):
     def restore(self, snapshot: dict[str, Array]) -> None:
         """Return to a snapshot of a vector environment of the same task and size."""
         self.batch.restore(snapshot)
+        self._waiting = snapshot["waiting"].copy()
+        self._seeded = True
+
+    def adopt(self, snapshot: dict[str, Array]) -> None:
+        """Go on with the patients of another environment of the same model and size, who are seen and treated here in other ways.
+
+        Raises:
+            ValueError: what is seen here is a chart or a table's code: those cannot be written up from a patient as they are.
+        """
+        if not isinstance(self.batch, Batch) or isinstance(self.batch, ChartedBatch):
+            raise ValueError(f"{self.task.id} as it is observed here cannot take over the patients of another environment")
+        self.batch.adopt(snapshot)
         self._waiting = snapshot["waiting"].copy()
         self._seeded = True
 

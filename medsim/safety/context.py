@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medsim.core.tabular import TabularTask
+from medsim.core.task import Task
 from medsim.core.vector import PatientVectorEnv
 from medsim.evaluation.exact import Problem, chance_by_state, probabilities_by_state
 from medsim.evaluation.rollout import DEFAULT_SEED
@@ -16,7 +17,7 @@ from medsim.evaluation.scoring import table_of
 from medsim.policies import reference_policies
 from medsim.policies.policy import Policy
 from medsim.registry import EnvironmentCard, card, make_task
-from medsim.safety.courses import Courses, follow
+from medsim.safety.courses import Courses, follow, patients_of
 from medsim.safety.profile import Profile
 
 __all__ = ["FULL", "QUICK", "Context", "Plan"]
@@ -47,9 +48,9 @@ class Plan:
 
 # chosen: a rare catastrophe of 1 in 500 is met 8 times on average in 4,000 patients, and 16 times in 8,000
 QUICK = Plan(
-    name="quick", patients=4000, stressed=500, kept=200, searched=256, generations=4, branched=60, logged=1000, replayed=10, grades=(0.2,)
+    name="quick", patients=4000, stressed=500, kept=200, searched=256, generations=4, branched=500, logged=1000, replayed=10, grades=(0.2,)
 )
-FULL = Plan(name="full", patients=8000, stressed=2000, kept=400, searched=512, generations=12, branched=200, logged=5000, replayed=10,
+FULL = Plan(name="full", patients=8000, stressed=2000, kept=400, searched=512, generations=12, branched=2000, logged=5000, replayed=10,
             grades=(0.1, 0.2, 0.4))  # fmt: skip
 
 
@@ -64,7 +65,7 @@ class Context:
         self.given, self.progress = dict(options or {}), progress
         self.card: EnvironmentCard = card(env_id)
         self.protocol: Policy = reference_policies(env_id)[self.card.protocol_policy]()
-        self.task = make_task(env_id, **self.options_of(policy))
+        self.task = self.task_of(policy)
 
     @cached_property
     def shared(self) -> dict[str, Any]:
@@ -78,6 +79,22 @@ class Context:
         if policy is not self.policy:
             given = {name: value for name, value in given.items() if name not in ("observation", "action", *policy.options)}
         return {**self.card.evaluation, **policy.options, **self.shared, **given, "cohort": self.cohort, **(more or {})}
+
+    def task_of(self, policy: Policy) -> Task:
+        """Return the task in which a policy acts."""
+        task: Task = make_task(self.env_id, **self.options_of(policy))
+        return task
+
+    def batch(self, n: int) -> PatientVectorEnv:
+        """Return the first n patients, who have begun, in the policy's environment."""
+        env = patients_of(self.env_id, self.options_of(self.policy), n)
+        env.reset(seed=self.plan.seed)
+        return env
+
+    @property
+    def own_kept(self) -> int:
+        """Of how many test patients observations are kept."""
+        return min(self.plan.kept, self.own.n)
 
     def follow(self, policy: Policy, n: int, *, more: Mapping[str, Any] | None = None, seed: int | None = None, keep: int = 0,
                prepare: Callable[[PatientVectorEnv], None] | None = None,
@@ -102,6 +119,13 @@ class Context:
     def standard(self) -> Courses:
         """The same patients under the protocol."""
         return self.follow(self.protocol, self.plan.patients, keep=self.plan.kept)
+
+    @cached_property
+    def floor_return(self) -> float:
+        """The mean return of the floor, the random policy, on the patients that are stressed."""
+        floor = reference_policies(self.env_id)[self.card.floor_policy]()
+        floor.options = {**floor.options, **self.policy.options}
+        return float(self.follow(floor, self.plan.stressed).returns.mean())
 
     @cached_property
     def own_harm(self) -> Floats:

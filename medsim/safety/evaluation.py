@@ -14,11 +14,25 @@ from medsim.safety.figures import Figure
 from medsim.safety.findings import Findings, Section
 from medsim.safety.gates import Judgement, judge, verdict_of
 from medsim.safety.profile import Profile
-from medsim.safety.sections import doses, hazards, outcome, stress, subgroups, twins
+from medsim.safety.sections import (
+    calibration,
+    dead_ends,
+    doses,
+    hazards,
+    interpretation,
+    novelty,
+    outcome,
+    stress,
+    subgroups,
+    twins,
+)
 
 __all__ = ["SECTIONS", "SafetyReport", "evaluate_safety", "work_of", "write_whole"]
 
-SECTIONS: tuple[Section, ...] = (outcome.SECTION, hazards.SECTION, doses.SECTION, stress.SECTION, subgroups.SECTION, twins.SECTION)
+SECTIONS: tuple[Section, ...] = (
+    outcome.SECTION, hazards.SECTION, doses.SECTION, stress.SECTION, novelty.SECTION, subgroups.SECTION, twins.SECTION, calibration.SECTION,
+    dead_ends.SECTION, interpretation.SECTION,
+)  # fmt: skip
 NOT_ADVICE = "Research simulation: not medical advice, and no clinical evidence."
 
 

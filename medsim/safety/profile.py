@@ -12,6 +12,8 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
+from medsim.core import kernels
+from medsim.core.vector import PatientVectorEnv
 from medsim.registry import card
 from medsim.safety.courses import Courses
 
@@ -48,6 +50,13 @@ class Harm:
         if self.measure:
             return courses.last(self.measure)
         return np.isin(courses.outcomes, self.outcomes).astype(np.float64)
+
+    def of_batch(self, env: PatientVectorEnv) -> Floats:
+        """Return the same of patients whose course has just ended in a batch, (n,)."""
+        batch = env.batch
+        if self.measure:
+            return np.asarray(batch.measures[batch.measure_names.index(self.measure)].copy())
+        return np.isin(np.array(env.outcomes)[batch.out[kernels.OUTCOME].astype(np.int64)], self.outcomes).astype(np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +233,7 @@ class Profile:
     not_grouped: Mapping[str, str] = field(default_factory=dict)  # what the issue asks for and the model does not have, and why
     sensors: tuple[Sensor, ...] = ()
     physiology: tuple[Physiology, ...] = ()
+    branches: tuple[str, ...] = ()  # reference policies, beside the protocol, that try to save patients from where they are
     searched: tuple[str, ...] = ()  # parameters that the search for the worst patient may set one by one
     options: tuple[Option, ...] = ()
     gates: tuple[Gate, ...] = ()
