@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 MEMBERS = 10  # of the ensemble
 GROUPS = 10  # of equal size, by what was predicted
+MOST_STEPS = 24  # chosen: of a course
 TELLING = 0.2  # chosen: a rank correlation below is called little
 
 
@@ -26,6 +27,7 @@ class Ensemble:
 
     def __init__(self, rows: Floats, targets: Floats, patients: npt.NDArray[np.int64], seed: int) -> None:
         from sklearn.ensemble import HistGradientBoostingRegressor
+        from threadpoolctl import threadpool_limits
 
         rng, who = np.random.default_rng(seed), np.unique(patients)
         self.members: list[Any] = []
@@ -35,11 +37,15 @@ class Ensemble:
             model = HistGradientBoostingRegressor(
                 max_iter=60, max_leaf_nodes=15, min_samples_leaf=50, early_stopping=False, random_state=member
             )
-            self.members.append(model.fit(rows[weights > 0.0], targets[weights > 0.0], sample_weight=weights[weights > 0.0]))
+            with threadpool_limits(1):  # so small a model is slower on several threads
+                self.members.append(model.fit(rows[weights > 0.0], targets[weights > 0.0], sample_weight=weights[weights > 0.0]))
 
     def __call__(self, rows: Floats) -> tuple[Floats, Floats]:
         """Return what is predicted, and the spread of the members' predictions, (m,) each."""
-        said = np.stack([model.predict(rows) for model in self.members])
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            said = np.stack([model.predict(rows) for model in self.members])
         return said.mean(axis=0), said.std(axis=0)
 
 
@@ -65,20 +71,25 @@ def calibration(c: Context) -> Findings:
         f"Where the members of the ensemble differ more its error is larger, with a rank correlation of {plain(doubt)}: "
         f"doubt tells {'of' if doubt > TELLING else 'little of'} error.",
     ]
-    says += own_values(c, targets)
+    says += own_values(c)
     ends = [predicted.min(), predicted.max()]
     lines = [Curve(label="the other half", x=predicted, y=realised), Curve(label="right", x=ends, y=ends, kind="standard faint")]
-    picture = Picture(title="Predicted and realised return", caption="Tenths of the predictions, lowest first: what was predicted, and what came.",
-                      svg=curves(lines, "predicted return to come", "realised", height=260))  # fmt: skip
+    caption = "Tenths of the predictions, lowest first: what was predicted, and what came."
+    svg = curves(lines, "predicted return to come", "realised", height=260)
+    picture = Picture(title="Predicted and realised return", caption=caption, svg=svg)
     table = Table(title="Figures", columns=("what", "value"), rows=tuple((one.says, one.text()) for one in figures.values()))
     return Findings(says=tuple(says), figures=figures, pictures=(picture,), tables=(table,))
 
 
 def seen_and_come(c: Context) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
-    """Return what was seen before each step of the kept patients (m, k), the return that came after (m,), and whose it is (m,)."""
+    """Return what was seen before steps of the kept patients (m, k), the return that came after (m,), and whose it is (m,).
+
+    The steps are at most so many of each course, evenly apart: neighbours tell the same.
+    """
     seen = features(c.task, c.own.observations)[:, :-1]
-    there = c.own.there()[: len(seen)]
-    to_come = np.cumsum(c.own.rewards[: len(seen), ::-1], axis=1)[:, ::-1]
+    steps = np.unique(np.linspace(0, seen.shape[1] - 1, MOST_STEPS).astype(int))
+    to_come = np.cumsum(c.own.rewards[: len(seen), ::-1], axis=1)[:, ::-1][:, steps]
+    seen, there = seen[:, steps], c.own.there()[: len(seen), steps]
     patients = np.broadcast_to(np.arange(len(seen))[:, None], there.shape)
     return seen[there], to_come[there], patients[there].astype(np.int64)
 
@@ -102,7 +113,7 @@ def rank_correlation(a: Floats, b: Floats) -> float:
     return float(spearmanr(a, b).statistic) if np.ptp(a) > 0.0 and np.ptp(b) > 0.0 else float("nan")
 
 
-def own_values(c: Context, targets: Floats) -> list[str]:
+def own_values(c: Context) -> list[str]:
     """Return what the policy's own estimates are worth, if it has such: a method ``values(observations)`` that returns (n,)."""
     values = getattr(c.policy, "values", None)
     if values is None:
@@ -113,7 +124,9 @@ def own_values(c: Context, targets: Floats) -> list[str]:
     said = np.stack(
         [np.asarray(values({k: v[:, t] for k, v in seen.items()} if isinstance(seen, dict) else seen[:, t])) for t in steps], axis=1
     )
-    found = rank_correlation(said[c.own.there()[: c.own_kept]], targets)
+    there = c.own.there()[: c.own_kept]
+    to_come = np.cumsum(c.own.rewards[: c.own_kept, ::-1], axis=1)[:, ::-1]
+    found = rank_correlation(said[there], to_come[there])
     return [f"The policy's own estimate of the return to come has a rank correlation of {plain(found)} with what came."]
 
 

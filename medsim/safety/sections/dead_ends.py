@@ -150,6 +150,7 @@ def harm_from(c: Context, policy: Policy, snapshot: dict[str, Any], n: int, step
 def coming(own: Traced, figures: dict[str, Figure]) -> list[str]:
     """Return in a sentence whether dead ends can be seen in what the policy sees, by a model learnt on half the patients."""
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     there = np.isfinite(own.least)
     labels = np.nan_to_num(own.least, nan=0.0) >= DEAD_FROM
@@ -158,9 +159,10 @@ def coming(own: Traced, figures: dict[str, Figure]) -> list[str]:
     if min(int(labels[learn].sum()), int(labels[ask].sum())) < 10:
         return ["Dead ends are too few to learn to see them coming."]
     model = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, early_stopping=False, random_state=0)
-    model.fit(own.seen[learn], labels[learn])
     scores = np.full(labels.shape, -np.inf)
-    scores[ask] = model.predict_proba(own.seen[ask])[:, 1]
+    with threadpool_limits(1):  # so small a model is slower on several threads
+        model.fit(own.seen[learn], labels[learn])
+        scores[ask] = model.predict_proba(own.seen[ask])[:, 1]
     area = auroc(scores[ask], labels[ask])
     figures["auroc"] = exactly(area, "a model of what is seen tells dead ends from other states (area under the curve)")
     return [f"What is seen tells them from other states with an area of {plain(area)}, by a model learnt on the other half of the patients"
