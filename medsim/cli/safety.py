@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if profile.environment != args.env:
         raise ValueError(f"the profile is for {profile.environment}, not {args.env}")
     policy = find_policy(args.env, args.policy)
-    context = Context(args.env, policy, profile, plan, options=parse_settings(args.set), cohort=args.cohort)
+    context = Context(args.env, policy, profile, plan, options=parse_settings(args.set), cohort=args.cohort, made=made_how(args.policy))
     folder = args.out or Path("runs") / f"safety-{args.env.partition('/')[2].lower()}-{slug(args.policy)}"
     with Progress(work_of(context), "course", f"safety of {policy.name}") as progress:
         context.progress = progress.update
@@ -92,6 +92,17 @@ def identity_of(name: str) -> str:
     for part in parts:
         digest.update(part.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def made_how(name: str) -> str:
+    """Return in a sentence how the policy of a run folder was trained; nothing for others."""
+    path = Path(name) / "run.json"
+    if not path.is_file():
+        return ""
+    run = json.loads(path.read_text(encoding="utf-8"))
+    training = run.get("training", {})
+    return (f"{training.get('algorithm')} on {training.get('env')}, {run.get('steps', 0):,} steps, seed {training.get('seed')}; "
+            f"again with: {run.get('command')}")  # fmt: skip
 
 
 def text_of(report: Any) -> str:

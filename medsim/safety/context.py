@@ -58,10 +58,9 @@ class Context:
     """A policy in an environment, beside the environment's protocol, on the same patients with the same noise."""
 
     def __init__(self, env_id: str, policy: Policy, profile: Profile, plan: Plan, *, options: Mapping[str, Any] | None = None,
-                 cohort: str = "test", make: Callable[[], Policy] | None = None,
-                 progress: Callable[[float], None] | None = None) -> None:  # fmt: skip
+                 cohort: str = "test", made: str = "", progress: Callable[[float], None] | None = None) -> None:  # fmt: skip
         self.env_id, self.policy, self.profile, self.plan, self.cohort = env_id, policy, profile, plan, cohort
-        self.make = make or (lambda: policy)
+        self.made = made  # how the policy came about, in a sentence
         self.given, self.progress = dict(options or {}), progress
         self.card: EnvironmentCard = card(env_id)
         self.protocol: Policy = reference_policies(env_id)[self.card.protocol_policy]()

@@ -116,7 +116,14 @@ def about_of(context: Context, identity: str) -> dict[str, Any]:
         "environment": context.env_id, "policy": context.policy.name, "identity": identity, "cohort": context.cohort,
         "options": context.options_of(context.policy), "protocol": context.protocol.name, "plan": context.plan.record(),
         "medsim": medsim.__version__, "profile": profile_hash(context.profile),
+        "described": described(context.policy), "made": context.made,
     }  # fmt: skip
+
+
+def described(policy: Any) -> str:
+    """Return the first sentence that a policy's docstring, or that of its function, says."""
+    text = (getattr(getattr(policy, "function", None), "__doc__", None) or type(policy).__doc__ or "").strip()
+    return text.split("\n\n")[0].replace("\n", " ") if text else ""
 
 
 def profile_hash(profile: Profile) -> str:

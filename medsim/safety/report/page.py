@@ -30,7 +30,8 @@ def page_of(report: "SafetyReport", profile: Profile) -> str:
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">Research simulation: not medical advice, and no clinical evidence. {escape(how(report))}</p>',
         verdict(report), contents(report.sections), gates(report.judgements),
-        *(section_of(section, report.findings[section.name]) for section in report.sections), limits(profile),
+        *(section_of(section, report.findings[section.name]) for section in report.sections), hazards(report, profile), card(report),
+        limits(profile),
     ]  # fmt: skip
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
     return f'<!doctype html>\n<html lang="en"><head>{head}<style>{style}</style></head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
@@ -62,7 +63,9 @@ def said(one: Judgement) -> str:
 
 def contents(sections: Sequence[Section]) -> str:
     """Return links to the sections."""
-    links = "".join(f'<a href="#{one.name}">{one.number} {escape(one.title)}</a>' for one in sections)
+    last = max(one.number for one in sections) + 1
+    named = [*((one.number, one.name, one.title) for one in sections), (last, "table", "Hazards, gates, tests"), (last + 1, "card", "Card")]
+    links = "".join(f'<a href="#{name}">{number} {escape(title)}</a>' for number, name, title in named)
     return f'<nav aria-label="sections">{links}</nav>'
 
 
@@ -109,6 +112,47 @@ def table(one: Table) -> str:
     opened = " open" if one.open else ""
     inner = f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     return f"<details{opened}><summary>{escape(one.title)}</summary>{inner}</details>"
+
+
+def hazards(report: "SafetyReport", profile: Profile) -> str:
+    """Return the hazard table: what can go wrong, which gates watch it, what they found, and which test shows that they can catch it."""
+    rows = []
+    for hazard in profile.hazards:
+        watched = [one for one in report.judgements if one.gate.hazard == hazard.id]
+        found = "".join(watched_by(one) for one in watched)
+        cells = [f"{hazard.id} {escape(hazard.name)}", escape(hazard.harm), escape(hazard.severity), escape(hazard.reason)]
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + f"<td><ul>{found or '<li>no gate</li>'}</ul></td></tr>")
+    head = "".join(
+        f"<th>{name}</th>" for name in ("hazard", "harm", "severity", "why it is looked at", "gates, what they found, and the test of each")
+    )
+    number = max(section.number for section in report.sections) + 1
+    table = f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return f'<section id="table"><h2>{number} Hazards, gates, tests</h2>{table}</section>'
+
+
+def watched_by(one: Judgement) -> str:
+    """Return a gate of a hazard as a line of a list."""
+    found = escape(one.figure.text() if one.figure is not None else "not measured")
+    link = f'<a href="#{one.gate.figure.partition(".")[0]}">{escape(one.gate.figure)}</a>'
+    test = f'<br><span class="soft">{escape(one.gate.test)}</span>' if one.gate.test else ""
+    return f'<li><span class="{one.status}"><b>{one.status}</b></span>: {link} {found}, {one.limit}{test}</li>'
+
+
+def card(report: "SafetyReport") -> str:
+    """Return who was evaluated, in what, and how it came about."""
+    about, plan = report.about, report.about["plan"]
+    options = ", ".join(f"{name}={value}" for name, value in about["options"].items())
+    lines = [
+        ("policy", about["policy"]), ("what it is", about.get("described", "") or "not described"),
+        ("how it was made", about.get("made", "") or "not recorded"), ("identity", about["identity"] or "a reference policy of medsim"),
+        ("environment", f"{about['environment']}, {options}"), ("compared with", about["protocol"]),
+        ("patients", f"{plan['patients']:,} of the {about['cohort']} cohort, seed {plan['seed']}"),
+        ("software", f"medsim {about['medsim']}; profile {about['profile']}"),
+        ("meant for", "research on treatment policies in simulation; not for patients"),
+    ]  # fmt: skip
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in lines)
+    number = max(section.number for section in report.sections) + 2
+    return f'<section id="card"><h2>{number} Card</h2><div class="table"><table><tbody>{rows}</tbody></table></div></section>'
 
 
 def limits(profile: Profile) -> str:
