@@ -1,9 +1,9 @@
-"""Another policy's doses on an environment's discrete grid: with ``chance.Softened``, logged data of discrete decisions in every environment.
+"""Another policy's doses on an environment's discrete grid: with ``chance.Softened``, logged data of discrete decisions everywhere.
 
-Each dose is rounded to the nearest level. What that costs (``medsim evaluate``'s patients and scores, 0 the floor and 1 the ceiling): the
+Each dose is rounded to the nearest level. What that costs (patients and scores of ``medsim evaluate``, 0 the floor and 1 the ceiling): the
 Surviving Sepsis protocol falls from 0.90 to 0.63, since the levels of norepinephrine are too far apart to hold a pressure; glucose's
-basal-bolus stays (0.93 with doses, 0.93 on the grid). To carry on the unrounded norepinephrine in a memory was tried: 0.65, not worth that what is
-done no longer follows from what is seen.
+basal-bolus stays at 0.93. To carry the unrounded norepinephrine on in a memory was tried: 0.65, not worth that what is done no longer
+follows from what is seen.
 """
 
 from collections.abc import Callable, Mapping
