@@ -137,7 +137,9 @@ def test_of_doses_that_were_given_better_ones_are_chosen(name):
     unless value counts for little (alpha).
     """
     range_of_doses = bandit((-0.6, 0.6), lambda dose: -((dose - 0.4) ** 2) * 10.0)
-    changes = {"bcq": {"perturbation": 0.5}, "cql": {"alpha": 0.1}, "td3-bc": {"steps": 400, "learning_rate": 3e-3, "alpha": 0.5}}.get(name, {})
+    changes = {"bcq": {"perturbation": 0.5}, "cql": {"alpha": 0.1}, "td3-bc": {"steps": 600, "learning_rate": 3e-3, "alpha": 0.5}}.get(
+        name, {}
+    )
     given = taught(name, range_of_doses, **changes).predict(np.ones(1))[0].item()
     assert 0.15 < given < 0.75
     assert abs(taught("bc", range_of_doses).predict(np.ones(1))[0].item()) < 0.1
