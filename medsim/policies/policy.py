@@ -68,7 +68,8 @@ class Draws:
     """Uniform numbers of each patient and step, from a stream of a policy's own: the same patient gets the same ones in any batch."""
 
     def __init__(self, env: PatientVectorEnv, stream: int) -> None:
-        self.keys = [Key(int(row[0]), int(row[1]), int(row[2]), int(row[3]), 0) for row in env.batch.ids]
+        low, high, slot, episode = (env.batch.ids[:, column].astype(np.uint64) for column in range(4))
+        self.key: Any = Key(low, high, slot, episode, 0)  # type: ignore[arg-type]  # whole columns: the arithmetic is the same
         self.stream, self.step = stream, 0
 
     def __call__(self) -> npt.NDArray[np.float64]:
@@ -79,7 +80,8 @@ class Draws:
 
     def at(self, step: int) -> npt.NDArray[np.float64]:
         """Return four numbers a patient, (n, 4), of a step, counted from 0."""
-        return np.array([[uniform(word) for word in words(key, step, self.stream)] for key in self.keys])
+        drawn: Any = words(self.key, step, self.stream)
+        return np.column_stack([uniform(word) for word in drawn])
 
 
 RANDOM_POLICY = 1_000_001  # a stream of its own, away from the models' purposes

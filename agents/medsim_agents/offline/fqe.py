@@ -1,11 +1,14 @@
-"""Fitted Q evaluation (Le, Voloshin, Yue, ICML 2019): what logged episodes say a policy is worth, by networks, where no table can be counted.
+"""Fitted Q evaluation (Le, Voloshin, Yue, ICML 2019): what logged episodes say a policy is worth, where no table can be counted.
 
 The value of what was seen and done is fitted to what was earned and the value of what the policy would do then. It begins as the
-return that followed in the data, and goes on towards the policy's. An episode's end is the end, whether the course or the watching ended:
-estimators ask for the return of as many steps. Choices are averaged by their exact probabilities, doses over draws.
+return that followed in the data, and goes on towards the policy's; nothing is worth more than the best return that followed anything in
+the data, nor less than the worst, which keeps values of what was never tried from running off. An episode's end is the end, whether the
+course or the watching ended: estimators ask for the return of as many steps. Choices are averaged by their exact probabilities, doses
+over draws.
 """
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,12 +46,12 @@ class FittedQ:
         tau: how far targets follow at each step: values travel from an end to a start of d steps in about d / tau.
     """
 
-    warm_steps: int = 1000
-    steps: int = 3000
-    batch_size: int = 512
+    warm_steps: int = 500
+    steps: int = 2000
+    batch_size: int = 256
     learning_rate: float = 1e-3
     net_arch: tuple[int, ...] = (64, 64)
-    tau: float = 0.02
+    tau: float = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +104,9 @@ def asked(episodes: Episodes, policy: Policy) -> Array:
     return np.stack([along(episodes.seed + SEED_STEP * (draw + 1), policy.act) for draw in range(draws)], axis=2)
 
 
-def fit_q(encoding: Encoding, rows: Rows, discount: float, *, seed: int = 0, settings: FittedQ | None = None) -> nn.Module:
-    """Return the network of the policy's values, in spreads of rewards, the same to the bit for the same seed."""
+def fit_q(encoding: Encoding, rows: Rows, discount: float, *, bounds: tuple[float, float] = (-math.inf, math.inf), seed: int = 0,
+          settings: FittedQ | None = None) -> nn.Module:  # fmt: skip
+    """Return the network of the policy's values, in spreads of rewards, within bounds; the same to the bit for the same seed."""
     told = settings or FittedQ()
     generator = torch.Generator().manual_seed(seed)
     with single_threaded(), torch.random.fork_rng(devices=[]):
@@ -117,7 +121,7 @@ def fit_q(encoding: Encoding, rows: Rows, discount: float, *, seed: int = 0, set
             at = torch.randint(len(rows.rewards), (told.batch_size,), generator=generator)
             with torch.no_grad():
                 goal = rows.rewards[at] + discount * rows.going[at] * expected(target, encoding, rows.then[at], rows.asked_then[at])
-            descend(optimizer, value(q, encoding, rows.seen[at], rows.actions[at]) - goal)
+            descend(optimizer, value(q, encoding, rows.seen[at], rows.actions[at]) - goal.clamp(*bounds))
             follow(target, q, told.tau)
     return target
 
@@ -175,11 +179,12 @@ def fitted_values(episodes: Episodes, policy: Policy, *, seed: int = 0, settings
         following=number(following / encoding.reward_spread), then=encoding.seen(seen[:, 1:][there]),
         asked_then=done(doing[:, 1:][there]), going=number(~last),
     )  # fmt: skip
-    network = fit_q(encoding, rows, episodes.discount, seed=seed, settings=settings)
+    bounds = float(rows.following.min()), float(rows.following.max())
+    network = fit_q(encoding, rows, episodes.discount, bounds=bounds, seed=seed, settings=settings)
     q, v = np.zeros_like(episodes.rewards), np.zeros_like(episodes.rewards)
     with torch.no_grad(), single_threaded():
-        q[there] = value(network, encoding, now, actions).double().numpy() * encoding.reward_spread
-        v[there] = expected(network, encoding, now, asked_now).double().numpy() * encoding.reward_spread
+        q[there] = value(network, encoding, now, actions).clamp(*bounds).double().numpy() * encoding.reward_spread
+        v[there] = expected(network, encoding, now, asked_now).clamp(*bounds).double().numpy() * encoding.reward_spread
     return q, v
 
 

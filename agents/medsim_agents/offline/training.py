@@ -3,17 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
+from medsim_agents.algorithms import LOGGED
 from medsim_agents.checkpoint import Course, read_checkpoint, write_state
 from medsim_agents.hyperparameters import TRAINING
 from medsim_agents.learning import Looker, TrainingInterrupted
-from medsim_agents.offline.data import LOGGING, logged_episodes, record_of_data
-from medsim_agents.offline.encoding import encoding_of, transitions_of
+from medsim_agents.offline.data import logged_episodes, record_of_data
+from medsim_agents.offline.encoding import Encoding, encoding_of, transitions_of
 from medsim_agents.offline.learner import Learner
 from medsim_agents.offline.learners import new_learner
 from medsim_agents.run_folder import RunFolder
 from medsim_agents.training import Training
 
-__all__ = ["train_offline"]
+__all__ = ["begun_anew", "train_offline"]
 
 AT_ONCE = 50  # chosen: gradient steps between two chances to look, keep or stop
 
@@ -74,10 +75,15 @@ def keep_record_of_data(run: RunFolder, found: dict[str, Any]) -> None:
     run.write()
 
 
-def begun(training: Training, run: RunFolder, encoding: Any) -> tuple[Learner, Course]:
+def begun_anew(training: Training, encoding: Encoding) -> Learner:
+    """Return the untaught learner of a planned training."""
+    told = {name: value for name, value in training.hyperparameters.items() if name not in (*TRAINING, *LOGGED)}
+    return new_learner(training.algorithm, encoding, seed=training.seed, **told)
+
+
+def begun(training: Training, run: RunFolder, encoding: Encoding) -> tuple[Learner, Course]:
     """Return the learner at the point where training goes on, and the course so far."""
-    told = {name: value for name, value in training.hyperparameters.items() if name not in (*TRAINING, *LOGGING, "dataset")}
-    learner = new_learner(training.algorithm, encoding, seed=training.seed, **told)
+    learner = begun_anew(training, encoding)
     if not run.checkpoint.is_file():
         return learner, Course()
     content = read_checkpoint(run.checkpoint)
