@@ -17,6 +17,8 @@ from medsim.policies import reference_policies
 from medsim.policies.chance import Jittered, Softened
 from medsim.policies.grid import OnGrid
 from medsim_agents import load_policy, plan_training, train
+from medsim_agents.benchmark import run_suite
+from medsim_agents.leaderboard import load_records
 from medsim_agents.normalisation import ObservationScale
 from medsim_agents.offline import learn, load, new_learner, transitions_of
 from medsim_agents.offline.data import record_of_data
@@ -24,6 +26,7 @@ from medsim_agents.offline.encoding import Batch, Encoding, Transitions
 from medsim_agents.offline.losses import advantage_weights, clipped_blend, conservative_gap, expectile_loss, imitable
 from medsim_agents.policies import ModelPolicy
 from medsim_agents.run_folder import read_curve, read_run
+from medsim_agents.suites import Agent, Board, Suite
 
 SCM, ICU, SEPSIS, GLUCOSE = "medsim/SepsisSCM-v0", "medsim/ICUSepsis-v0", "medsim/Sepsis-v0", "medsim/Glucose-v0"
 SEEN = {"observation": "full"}
@@ -85,6 +88,33 @@ def test_imitable_are_actions_near_enough_to_the_likeliest():
 
 def test_twin_values_are_blended_three_to_one_towards_the_lesser():
     assert clipped_blend(torch.tensor([[4.0, 0.0], [0.0, 8.0]]), 0.75).tolist() == [1.0, 2.0]
+
+
+def tanh_normal():
+    """A CQL learner of one dose whose critics say 0 everywhere."""
+    learner = new_learner("cql", bandit((-1.0, 1.0), lambda dose: 0.0).encoding, net_arch=[8])
+    for parameter in learner.networks["q"].parameters():
+        torch.nn.init.zeros_(parameter)
+    return learner
+
+
+def test_the_density_of_drawn_doses_is_that_of_a_normal_distribution_through_tanh():
+    learner = tanh_normal()
+    seen = torch.ones(50, 1)
+    with torch.no_grad():
+        mean, log_sd = learner.networks["actor"](seen).double().chunk(2, dim=1)
+        doses, density = learner.drawn(seen)
+        before = torch.atanh(doses.double())
+        normal = torch.distributions.Normal(mean, log_sd.exp()).log_prob(before)
+        np.testing.assert_allclose(density, (normal - torch.log1p(-(doses.double() ** 2)))[:, 0], atol=1e-3)
+
+
+def test_the_log_sum_exp_of_values_that_are_zero_everywhere_is_the_logarithm_of_the_doses_range():
+    learner = tanh_normal()
+    ones, zeros = torch.ones(20_000, 1), torch.zeros(20_000)
+    with torch.no_grad():
+        found = learner.soft_values(Batch(ones, 0.5 * ones, zeros, ones, zeros))
+    assert found.exp().mean().item() == pytest.approx(2.0, abs=0.05)
 
 
 # Bandits: one step, one state, known best
@@ -324,3 +354,14 @@ def test_data_that_changed_since_a_run_began_are_refused(tmp_path):
     keep_record_of_data(run, {"sha256": "a" * 64})
     with pytest.raises(ValueError, match="learnt from other data"):
         keep_record_of_data(run, {"sha256": "b" * 64})
+
+
+def test_a_suite_names_offline_algorithms_like_any_other_and_a_job_gives_the_same_again(tmp_path):
+    small = {"steps": 50, "episodes": 20, "net_arch": [8]}
+    agents = tuple(Agent(algorithm=name, seeds=(0,), changes=small) for name in ("bc", "cql"))
+    board = Board(env=SCM, agents=agents, references=("random",), patients=5, curve_points=1, validation_patients=4)
+    chosen = Suite(name="offline", purpose="a test", boards=(board,))
+    one, again = (load_records(run_suite(chosen, tmp_path / name, engine="serial")) for name in ("one", "again"))
+    assert {record["job"]["policy"] for record in one} == {"random", "bc", "cql"}
+    assert [record["result"] for record in one] == [record["result"] for record in again]
+    assert all(record["job"]["hyperparameters"]["episodes"] == 20 for record in one if record["role"] == "agent")

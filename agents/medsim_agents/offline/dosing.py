@@ -205,7 +205,7 @@ class DoseBCQ(Doses):
 
     def perturbed(self, actor: str, seen: Tensor, doses: Tensor) -> Tensor:
         """Return doses, moved by an actor at most as far as the settings allow."""
-        moved = self.settings.perturbation * torch.tanh(self.networks[actor](torch.cat([seen, doses], dim=1)))
+        moved: Tensor = self.settings.perturbation * torch.tanh(self.networks[actor](torch.cat([seen, doses], dim=1)))
         return (doses + moved).clamp(-1.0, 1.0)
 
     def imagined(self, actor: str, seen: Tensor) -> Tensor:
@@ -233,5 +233,5 @@ class DoseBCQ(Doses):
         mean, log_sd = self.networks["encoder"](torch.cat([batch.seen, batch.actions], dim=1)).chunk(2, dim=1)
         log_sd = log_sd.clamp(-4.0, 15.0)  # as in the paper's code
         again = self.decoded(batch.seen, mean + log_sd.exp() * self.normal(*mean.shape))
-        distance = -0.5 * (1.0 + 2.0 * log_sd - mean**2 - (2.0 * log_sd).exp()).mean()
+        distance: Tensor = -0.5 * (1.0 + 2.0 * log_sd - mean**2 - (2.0 * log_sd).exp()).mean()
         return nn.functional.mse_loss(again, batch.actions) + 0.5 * distance

@@ -75,7 +75,7 @@ class Encoding:
         if self.actions:
             return np.asarray(found, dtype=np.int64)
         low, high = np.array(self.low), np.array(self.high)
-        return np.clip(low + (found.astype(np.float64) + 1.0) / 2.0 * (high - low), low, high).astype(np.float32)
+        return np.asarray(np.clip(low + (found.astype(np.float64) + 1.0) / 2.0 * (high - low), low, high), dtype=np.float32)
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> "Encoding":
@@ -132,10 +132,10 @@ def encoding_of(episodes: Episodes) -> Encoding:
         scale = ObservationScale(mean=tuple(rows.mean(axis=0).tolist()), variance=tuple(rows.var(axis=0).tolist()), epsilon=EPSILON,
                                  clip=CLIP)  # fmt: skip
     spread = float(episodes.rewards[there].std())
-    dosed = isinstance(done, spaces.Box)
     return Encoding(
         codes=0 if isinstance(seen, spaces.Box) else int(seen.n), scale=scale, actions=0 if isinstance(done, spaces.Box) else int(done.n),
-        low=tuple(done.low.tolist()) if dosed else (), high=tuple(done.high.tolist()) if dosed else (),
+        low=tuple(done.low.tolist()) if isinstance(done, spaces.Box) else (),
+        high=tuple(done.high.tolist()) if isinstance(done, spaces.Box) else (),
         reward_spread=spread if spread > 0.0 else 1.0,
     )  # fmt: skip
 

@@ -36,7 +36,8 @@ class Learner(ABC):
         self.name, self.encoding, self.seed, self.num_timesteps = name, encoding, int(seed), 0
         self.settings: Any = settings
         self.generator = torch.Generator().manual_seed(self.seed)
-        self.networks, self.optimizers = nn.ModuleDict(), {}
+        self.networks = nn.ModuleDict()
+        self.optimizers: dict[str, torch.optim.Adam] = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.build()
