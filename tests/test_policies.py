@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
+from medsim.core.streams import Key, uniform, words
 from medsim.core.vector import PatientVectorEnv
 from medsim.evaluation.rollout import evaluate, rollout
 from medsim.policies import reference_policies
 from medsim.policies.clairvoyant import ClairvoyantPolicy
 from medsim.policies.glucose import BasalBolus, FixedBasal, NoInsulin, PidInsulinFeedback
-from medsim.policies.policy import FunctionPolicy, RandomPolicy
+from medsim.policies.policy import Draws, FunctionPolicy, RandomPolicy
 from medsim.registry import card, make_task
 
 GLUCOSE = "medsim/Glucose-v0"
@@ -144,3 +145,12 @@ def test_a_rollout_refuses_an_environment_that_begins_again_by_itself():
     env = PatientVectorEnv(make_task(GLUCOSE), 2, autoreset_mode="same_step", threads=1)
     with pytest.raises(ValueError, match="disabled"):
         rollout(env, RandomPolicy(), seed=0)
+
+
+def test_draws_of_all_patients_at_once_are_those_of_each_alone():
+    env = env_for(RandomPolicy(), n=7)
+    env.reset(seed=2**40 + 3)
+    draws = Draws(env, 1_000_005)
+    for step in (0, 5, 287):
+        each = [[uniform(word) for word in words(Key(*(int(number) for number in row[:4]), 0), step, 1_000_005)] for row in env.batch.ids]
+        np.testing.assert_array_equal(draws.at(step), each)

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -89,3 +91,9 @@ def test_a_patient_is_perceived_as_the_readme_says():
     exec(next(one for one in blocks if "PerceptionWrapper" in one), scope)
     row, _ = scope["env"].reset(seed=0)
     assert row.shape == scope["env"].observation_space.shape
+
+
+def test_the_code_of_the_page_about_offline_learning_runs_from_top_to_bottom():
+    pytest.importorskip("stable_baselines3")
+    scope = run_from_top_to_bottom("offline.md", 2)
+    assert {"dm", "dr", "wdr", "magic"} <= scope["report"].estimates.keys()

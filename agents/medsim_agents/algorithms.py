@@ -31,12 +31,18 @@ VALUES: dict[str, Kind] = {
     **OFF_POLICY, "target_update_interval": int, "exploration_fraction": NUMBER, "exploration_initial_eps": NUMBER,
     "exploration_final_eps": NUMBER, "max_grad_norm": NUMBER,
 }  # fmt: skip
+OFFLINE: dict[str, Kind] = {"learning_rate": NUMBER, "batch_size": int, "net_arch": list}
+OFFLINE_VALUES: dict[str, Kind] = {**OFFLINE, "gamma": NUMBER, "tau": NUMBER}
+LOGGED: dict[str, Kind] = {"dataset": str, "episodes": int, "epsilon": NUMBER, "spread": NUMBER}  # what is learnt from: offline/data.py
 ENTROPY: dict[str, Kind] = {"ent_coef": (str, int, float), "target_entropy": (str, int, float), "target_update_interval": int}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:
-    """An algorithm of Stable-Baselines3 or its contrib package; ``settings`` are the ones it takes, with their types."""
+    """An algorithm of Stable-Baselines3, of its contrib package or of our own; ``settings`` are the ones it takes, with their types.
+
+    ``offline``: it learns from logged episodes; ``where`` then names the class of its settings.
+    """
 
     name: str
     where: str  # "module:class", imported when it is used
@@ -48,6 +54,12 @@ class Algorithm:
     policy: str = "MlpPolicy"
     memory: bool = False
     masks: bool = False
+    offline: bool = False
+
+    @property
+    def model_file(self) -> str:
+        """What a run folder calls the trained model."""
+        return "model.safetensors" if self.offline else "model.zip"
 
     @property
     def default_options(self) -> dict[str, Any]:
@@ -76,8 +88,10 @@ class Algorithm:
 
     def refuse_unless_suited_to_hospital(self, task: HospitalTask, sharing: str) -> None:
         """Raise ValueError, by name, if the algorithm cannot act in a hospital, or not with a policy for each role."""
+        if self.offline:
+            raise ValueError(f"{self.name} learns from logged episodes of a treatment, and {task.id} is a hospital")
         if not self.discrete:
-            others = ", ".join(one.name for one in ALGORITHMS if one.discrete)
+            others = ", ".join(one.name for one in ALGORITHMS if one.discrete and not one.offline)
             raise ValueError(f"{self.name} cannot act in {task.id} with discrete actions; those that can are {others}")
         if sharing not in SHARING:
             raise ValueError(f"sharing must be one of {', '.join(SHARING)}, not {sharing!r}")
@@ -102,7 +116,7 @@ class Algorithm:
             )
 
 
-ALGORITHMS = (
+ONLINE = (
     Algorithm(
         name="ppo", where="stable_baselines3:PPO", settings=PROXIMAL, discrete=True, continuous=True, on_policy=True, adam_epsilon=1e-5
     ),
@@ -174,6 +188,29 @@ ALGORITHMS = (
         continuous=True,
         on_policy=False,
         adam_epsilon=1e-8,
+    ),
+)
+
+
+def of_logged_data(name: str, where: str, settings: Mapping[str, Kind], *, discrete: bool = True) -> Algorithm:
+    """Return an offline algorithm."""
+    return Algorithm(
+        name=name, where=f"medsim_agents.offline.settings:{where}", settings={**settings, **LOGGED}, discrete=discrete,
+        continuous=True, on_policy=False, adam_epsilon=1e-8, offline=True,
+    )  # fmt: skip
+
+
+ALGORITHMS = (
+    *ONLINE,
+    of_logged_data("bc", "BehaviourCloning", OFFLINE),
+    of_logged_data("cql", "ConservativeQ", {**OFFLINE_VALUES, "alpha": NUMBER}),
+    of_logged_data("iql", "ImplicitQ", {**OFFLINE_VALUES, "expectile": NUMBER, "temperature": NUMBER}),
+    of_logged_data("bcq", "BCQ", {**OFFLINE_VALUES, "threshold": NUMBER, "perturbation": NUMBER, "candidates": int}),
+    of_logged_data(
+        "td3-bc",
+        "TD3BC",
+        {**OFFLINE_VALUES, "alpha": NUMBER, "policy_delay": int, "target_policy_noise": NUMBER, "target_noise_clip": NUMBER},
+        discrete=False,
     ),
 )
 

@@ -83,6 +83,10 @@ def build_model(name: str, env: Any, seed: int, hyperparameters: Mapping[str, An
 def load_model(name: str, file: Path | io.BytesIO, env: Any = None) -> Any:
     """Return a saved model on the CPU: to go on training in ``env``, or, without one, to act only."""
     one = algorithm(name)
+    if one.offline:
+        from medsim_agents.offline import load
+
+        return load(file)
     # the class remembers the kind of its replay buffer, takes that for a choice of ours, and warns; and acting needs no buffer
     changes: dict[str, Any] = {} if one.on_policy else {"replay_buffer_class": None, **({} if env is not None else {"buffer_size": 1})}
     return one.load().load(file, env=env, device="cpu", force_reset=False, **changes)

@@ -45,10 +45,14 @@ class Looker(BaseCallback):
         stop = self.asked_to_stop()
         if stop or seconds_now()[0] - self.last_checkpoint >= self.checkpoint_every_s:
             self.keep_time()
-            write_checkpoint(self.run_folder.checkpoint, self.model, self.course)
+            self.keep()
             self.last_checkpoint = seconds_now()[0]
         if stop:
             raise TrainingInterrupted(f"stopped at {self.num_timesteps} of {steps} steps; the same command goes on from there")
+
+    def keep(self) -> None:
+        """Write a checkpoint."""
+        write_checkpoint(self.run_folder.checkpoint, self.model, self.course)
 
     def look(self) -> None:
         """Add a point to the learning curve."""

@@ -16,7 +16,7 @@ from medsim_agents.algorithms import algorithm
 from medsim_agents.construction import FROZEN, load_model
 from medsim_agents.normalisation import read_scale, scale_of
 from medsim_agents.option_files import refuse_if_changed
-from medsim_agents.run_folder import COMPLETE, MODEL, NORMALISATION, RUN, part_of, read_run
+from medsim_agents.run_folder import COMPLETE, NORMALISATION, RUN, part_of, read_run
 from medsim_agents.threads import single_threaded
 from medsim_agents.vec_env import doses_of
 
@@ -126,7 +126,8 @@ def load_policy(folder: str | Path) -> Any:
 
     def saved(role: str | None) -> tuple[Any, Any]:
         normalisation = folder / part_of(NORMALISATION, role)
-        return load_model(name, folder / part_of(MODEL, role)), read_scale(normalisation) if normalisation.is_file() else None
+        model = load_model(name, folder / part_of(algorithm(name).model_file, role))
+        return model, read_scale(normalisation) if normalisation.is_file() else None
 
     if not is_hospital(env_id):
         return treatment_policy(name, env_id, *saved(None), options, training["hyperparameters"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medsim.registry import is_hospital
+from medsim_agents.algorithms import algorithm
 from medsim_agents.hyperparameters import load_hyperparameters
 from medsim_agents.leaderboard.records import write_whole
 from medsim_agents.option_files import fingerprints, refuse_if_changed
@@ -79,9 +80,10 @@ class RunFolder:
     def _save(self, role: str | None, model: Any) -> None:
         from medsim_agents.normalisation import scale_of
 
-        neighbour = self.path / f".{MODEL}.{os.getpid()}.zip"
+        name = algorithm(self.training.algorithm).model_file
+        neighbour = self.path / f".{os.getpid()}.{name}"
         model.save(neighbour)
-        os.replace(neighbour, self.path / part_of(MODEL, role))
+        os.replace(neighbour, self.path / part_of(name, role))
         normaliser = model.get_vec_normalize_env()
         if normaliser is not None and normaliser.norm_obs:
             scale_of(normaliser).write(self.path / part_of(NORMALISATION, role))

@@ -57,6 +57,10 @@ def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: M
     settings = {**sharing_of(env_id, changes), **load_hyperparameters(env_id, algorithm_name, sharing), **changes}
     tuned_for = settings.pop("action", None)
     given = {**({"action": tuned_for} if tuned_for else {}), **(options or {})}
+    if algorithm(algorithm_name).offline:
+        from medsim_agents.offline.data import plan_data
+
+        given, settings = plan_data(env_id, given, settings)
     suited = suited_options(algorithm_name, env_id, given, settings.get("sharing", "shared"))
     if suited.get("cohort") == "test":
         raise ValueError("option cohort must not be 'test' in training: those patients are kept for evaluation")
@@ -114,7 +118,8 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
     """Train an agent, or go on training it, and return its run folder.
 
     The folder then holds ``run.json`` (all that is needed to run it again), ``model.zip``, ``normalisation.json`` and ``curve.csv``; of a
-    hospital whose roles learn each its own policy, ``model-ROLE.zip`` and ``normalisation-ROLE.json``.
+    hospital whose roles learn each its own policy, ``model-ROLE.zip`` and ``normalisation-ROLE.json``; of an offline algorithm
+    ``model.safetensors``, which holds its normalisation.
     While it trains, ``checkpoint.pkl`` holds its state; a training that was interrupted and went on ends with the same weights to
     the bit as one that was not. Interrupt (Ctrl-C) once and it stops after the rollout at hand, with a checkpoint.
 
@@ -137,6 +142,11 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
             from medsim_agents.multi_agent.alternation import train_roles
 
             train_roles(training, run, asked_to_stop, progress)
+            return run.path
+        if algorithm(training.algorithm).offline:
+            from medsim_agents.offline.training import train_offline
+
+            train_offline(training, run, asked_to_stop, progress, checkpoint_every_s)
             return run.path
         model, course = prepare(training, run)
         if progress is not None and model.num_timesteps:

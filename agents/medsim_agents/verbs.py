@@ -17,6 +17,7 @@ TRAIN_EXAMPLES = """examples:
   medsim train medsim/Glucose-v0 --algo sac --steps 50000 --seed 1 --out runs/sac-1
   medsim train medsim/Glucose-v0 --algo dqn --set learning_rate=3e-4 --set net_arch='[128, 128]' --set days=7
   medsim evaluate medsim/Glucose-v0 --policy runs/glucose-v0-ppo-seed0
+  medsim train medsim/Sepsis-v0 --algo cql --dataset data/medsim/sepsis/surviving-sepsis-v0
   medsim train medsim/HospitalFlow-v0 --algo maskable-ppo
   medsim train medsim/HospitalFlow-v0 --algo maskable-ppo --set sharing=role --set rounds=8
 
@@ -63,7 +64,10 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.epilog = TRAIN_EXAMPLES
     parser.add_argument("env", help="an environment's id")
-    parser.add_argument("--algo", required=True, help="ppo, a2c, dqn, sac, td3, qrdqn, recurrent-ppo, maskable-ppo or tqc")
+    parser.add_argument("--algo", required=True, help="ppo, a2c, dqn, sac, td3, qrdqn, recurrent-ppo, maskable-ppo or tqc; offline bc,"
+                        " cql, iql, bcq or td3-bc")  # fmt: skip
+    parser.add_argument("--dataset", metavar="FOLDER", help="of medsim dataset make: what an offline algorithm learns from (default: the"
+                        " protocol's decisions, by chance, on training patients)")  # fmt: skip
     parser.add_argument(
         "--steps",
         type=int,
@@ -116,7 +120,7 @@ def planned(args: argparse.Namespace) -> Any:
     from medsim_agents.hyperparameters import TRAINING
     from medsim_agents.training import plan_training
 
-    named = {name: value for name, value in (("steps", args.steps), ("n_envs", args.envs)) if value is not None}
+    named = {name: value for name, value in (("steps", args.steps), ("n_envs", args.envs), ("dataset", args.dataset)) if value is not None}
     changes, options = sort_settings(args.algo, {**parse_settings(args.set), **named})
     try:
         return plan_training(args.env, args.algo, seed=args.seed, options=options, **changes)

@@ -3,6 +3,8 @@
 import argparse
 import json
 import shlex
+from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ EXAMPLES = """examples:
   medsim dataset make medsim/Sepsis-v0 --policy surviving-sepsis --spread 0.1 --episodes 1000 --hide observation=full --out data
   medsim dataset show data/medsim/sepsis/surviving-sepsis-v0
   medsim dataset evaluate data/medsim/icusepsis/expert-v0 --policy optimal --truth
+  medsim dataset evaluate data/medsim/sepsis/surviving-sepsis-v0 --policy adaptive --spread 0.1 --fqe --truth
 
 Datasets are in Minari's format: MINARI_DATASETS_PATH=data, then minari.load_dataset("medsim/sepsis/surviving-sepsis-v0"). Each holds the
 probability (of doses: the density) of every decision, so that other policies can be evaluated on it. --hide gives the options of what
@@ -60,6 +63,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--policy", action="append", required=True, help="as for make; can be repeated")
     asking.add_argument("--spread", type=float, help="as for make")
     asking.add_argument("--truth", action="store_true", help="play the policy, too: 2,000 other patients, or exactly where that can be")
+    asking.add_argument("--fqe", action="store_true", help="fit values by networks: dm, dr, wdr and magic where no table can be counted"
+                        " (extra agents)")  # fmt: skip
     asking.add_argument("--seed", type=int, default=0, help="of the resampling (default %(default)s)")
     asking.add_argument("--json", action="store_true")
     asking.set_defaults(act=ask)
@@ -148,7 +153,7 @@ def ask(args: argparse.Namespace) -> int:
     with Progress(len(args.policy), "policy", "evaluate off policy") as progress:
         for name in args.policy:
             policy = by_chance(find_policy(episodes.env_id, name), args.spread, episodes.env_id, dict(episodes.options))
-            report = evaluate_off_policy(evidence_of(episodes, policy), seed=args.seed)
+            report = evaluate_off_policy(evidence_of(episodes, policy, args.fqe, args.seed), seed=args.seed)
             truth = true_value(episodes.env_id, policy, dict(episodes.options)) if args.truth else None
             found.append({"policy": policy.name, **report.record(), "truth": truth, "by_chance": isinstance(policy, ByChance)})
             progress.update()
@@ -162,8 +167,11 @@ def ask(args: argparse.Namespace) -> int:
     return 0
 
 
-def evidence_of(episodes: Any, policy: Policy) -> Any:
-    """Return the evidence that data give of a policy, with a counted model where what is seen is a code and the policy acts by it."""
+def evidence_of(episodes: Any, policy: Policy, fitted: bool = False, seed: int = 0) -> Any:
+    """Return the evidence that data give of a policy, with a counted model where what is seen is a code and the policy acts by it, or with
+    one that an installed package fits (entry-point group ``medsim.value_models``)."""
+    if fitted:
+        return value_model()(episodes, policy, seed=seed)
     from medsim.evaluation.off_policy.logged import logged_evidence
     from medsim.evaluation.off_policy.tables import logged_table_evidence
     from medsim.evaluation.scoring import table_of
@@ -174,6 +182,14 @@ def evidence_of(episodes: Any, policy: Policy) -> Any:
     if table is not None and table.observation in ("any", task.view_name):
         return logged_table_evidence(episodes, policy)
     return logged_evidence(episodes, policy)
+
+
+def value_model() -> Callable[..., Any]:
+    """Return the first of the functions that installed packages contribute to fit values; raises ValueError where there is none."""
+    for point in entry_points(group="medsim.value_models"):
+        found: Callable[..., Any] = point.load()
+        return found
+    raise ValueError("no installed package fits values: pip install 'medsim[agents]'")
 
 
 def print_report(one: dict[str, Any]) -> None:
