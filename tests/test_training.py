@@ -38,6 +38,7 @@ QUICK = {"validation_patients": 8, "curve_points": 3, "net_arch": [16, 16]}
 PPO = {"steps": 1536, "n_envs": 8, "n_steps": 32, "batch_size": 128, "n_epochs": 2, **QUICK}  # six rollouts
 OFF_POLICY = {"steps": 600, "n_envs": 4, "learning_starts": 100, "batch_size": 32, "buffer_size": 400, **QUICK}
 NAMES = [one.name for one in ALGORITHMS]
+LIMITED = [one.name for one in ALGORITHMS if one.constraints]
 
 
 class Broken(RuntimeError):
@@ -46,7 +47,7 @@ class Broken(RuntimeError):
 
 def quick(name, **changes):
     """A training of a few steps."""
-    if name in ("ppo", "maskable-ppo", "recurrent-ppo"):
+    if name in ("ppo", "maskable-ppo", "recurrent-ppo", *LIMITED):
         small = dict(PPO)
     elif name == "a2c":
         small = {"steps": 640, "n_envs": 8, "n_steps": 8, **QUICK}
@@ -54,6 +55,8 @@ def quick(name, **changes):
         small = dict(OFF_POLICY)
     if name == "recurrent-ppo":
         small |= {"lstm_hidden_size": 8}
+    if name in LIMITED:
+        small |= {"cost_limits": {"glucose_below_70": 4.0}}
     return plan_training(ENV, name, **{**small, **changes})
 
 
@@ -129,6 +132,15 @@ def test_a_misspelt_setting_in_a_file_is_refused_with_file_table_and_name():
         parse_hyperparameters("[dqn]\nbuffer_size = true", "glucose.toml")
 
 
+def test_a_table_can_share_the_settings_of_one_above_it_but_for_its_own():
+    text = "[ppo]\ngamma = 0.9\nn_steps = 8\n[ppo.by_role]\nn_steps = 4\n[a2c]\nlike = 'ppo'\nn_steps = 5"
+    assert parse_hyperparameters(text, "x.toml")["a2c"] == {"gamma": 0.9, "n_steps": 5}
+    with pytest.raises(ValueError, match=r"x.toml, \[a2c\]: like must be a table above it, one of none, not 'ppo'"):
+        parse_hyperparameters("[a2c]\nlike = 'ppo'\n[ppo]\ngamma = 0.9", "x.toml")
+    with pytest.raises(ValueError, match=r"\[ppo-lagrangian\]: unknown setting 'use_rms_prop'"):
+        parse_hyperparameters("[a2c]\nuse_rms_prop = true\n[ppo-lagrangian]\nlike = 'a2c'", "x.toml")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_algorithm_has_tuned_settings_with_a_reason_for_them(name):
     assert {"steps", "n_envs", "learning_rate", "gamma"} <= load_hyperparameters(ENV, name).keys()
@@ -139,7 +151,7 @@ def test_every_algorithm_has_tuned_settings_with_a_reason_for_them(name):
 
 @pytest.mark.parametrize("one", ALGORITHMS, ids=lambda one: one.name)
 def test_every_setting_is_one_that_the_class_takes(one):
-    taken = inspect.signature(one.load()).parameters
+    taken = {name for kind in inspect.getmro(one.load()) for name in inspect.signature(kind.__init__).parameters}
     assert [name for name in one.settings if name not in taken and name not in TRANSLATED] == []
 
 

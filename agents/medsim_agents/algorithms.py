@@ -1,17 +1,21 @@
 """The algorithms that can be trained: where each lives, what it can act with, and which settings it takes."""
 
 import importlib
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gymnasium import spaces
 
+from medsim.core.model import field_names
+from medsim.core.tabular import TabularTask
 from medsim.core.task import Task
+from medsim.hospital.shells import FORBIDDEN
 from medsim.hospital.task import HospitalTask
 from medsim.registry import is_hospital, make_task
 
-__all__ = ["ALGORITHMS", "SHARING", "Algorithm", "algorithm", "suited_options"]
+__all__ = ["ALGORITHMS", "SHARING", "Algorithm", "algorithm", "cost_names_of", "suited_options"]
 
 Kind = type | tuple[type, ...]
 SHARING = ("shared", "role")  # in hospitals: one policy for all roles, or one for each
@@ -32,11 +36,16 @@ VALUES: dict[str, Kind] = {
     "exploration_final_eps": NUMBER, "max_grad_norm": NUMBER,
 }  # fmt: skip
 ENTROPY: dict[str, Kind] = {"ent_coef": (str, int, float), "target_entropy": (str, int, float), "target_update_interval": int}
+LIMITED: dict[str, Kind] = {**PROXIMAL, "cost_limits": dict}
+MULTIPLIERS: dict[str, Kind] = {
+    **LIMITED, "multiplier_rate": NUMBER, "multiplier_start": NUMBER, "multiplier_most": NUMBER, "proportional": NUMBER,
+    "derivative": NUMBER, "cost_learning_rate": NUMBER, "cost_net": list, "cost_gae_lambda": NUMBER,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:
-    """An algorithm of Stable-Baselines3 or its contrib package; ``settings`` are the ones it takes, with their types."""
+    """An algorithm: ``settings`` are the ones it takes, with their types; ``defaults`` are its own where a file of settings is silent."""
 
     name: str
     where: str  # "module:class", imported when it is used
@@ -48,11 +57,20 @@ class Algorithm:
     policy: str = "MlpPolicy"
     memory: bool = False
     masks: bool = False
+    constraints: bool = False  # keeps costs below limits, its setting cost_limits
+    budgets: bool = False  # and sees what is left of them, ``SauteVecEnv``
+    hospitals: bool = True
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def default_options(self) -> dict[str, Any]:
         """Options of the environment without which it cannot act."""
         return {} if self.discrete else {"action": "continuous"}
+
+    @property
+    def learns_by_role(self) -> bool:
+        """Whether it can train a policy for each role of a hospital."""
+        return self.on_policy and not self.memory and not self.constraints
 
     def load(self) -> Any:
         """Return the class.
@@ -76,13 +94,14 @@ class Algorithm:
 
     def refuse_unless_suited_to_hospital(self, task: HospitalTask, sharing: str) -> None:
         """Raise ValueError, by name, if the algorithm cannot act in a hospital, or not with a policy for each role."""
-        if not self.discrete:
-            others = ", ".join(one.name for one in ALGORITHMS if one.discrete)
-            raise ValueError(f"{self.name} cannot act in {task.id} with discrete actions; those that can are {others}")
+        if not self.discrete or not self.hospitals:
+            others = ", ".join(one.name for one in ALGORITHMS if one.discrete and one.hospitals)
+            what = "with discrete actions" if self.hospitals else "or any hospital"
+            raise ValueError(f"{self.name} cannot act in {task.id} {what}; those that can are {others}")
         if sharing not in SHARING:
             raise ValueError(f"sharing must be one of {', '.join(SHARING)}, not {sharing!r}")
-        if sharing == "role" and (self.memory or not self.on_policy):
-            others = ", ".join(one.name for one in ALGORITHMS if one.discrete and one.on_policy and not one.memory)
+        if sharing == "role" and not self.learns_by_role:
+            others = ", ".join(one.name for one in ALGORITHMS if one.discrete and one.learns_by_role)
             raise ValueError(f"{self.name} cannot train a policy for each role (sharing=role); those that can are {others}")
         if sharing == "role" and len(task.actions) == 1:
             raise ValueError(f"sharing=role is for several roles, and {task.id} has one here ({next(iter(task.actions))}): leave it out")
@@ -100,6 +119,20 @@ class Algorithm:
                 f"{self.name} keeps the observations of many steps, and charts are too large for that: "
                 f"choose observation='vector', or one of {others}"
             )
+
+    def refuse_unless_limits_suit(self, task: Task | HospitalTask, limits: Mapping[str, Any] | None) -> None:
+        """Raise ValueError, by name, if it keeps limits and they are missing, of no cost of a task, or no numbers from 0."""
+        if not self.constraints:
+            return
+        names = cost_names_of(task)
+        there_are = f"costs of {task.id} are {', '.join(names)}" if names else f"{task.id} has no costs"
+        if not limits:
+            raise ValueError(f'{self.name} needs cost_limits, such as {{"{names[0] if names else "cost"}": 1.0}}; {there_are}')
+        for name, limit in limits.items():
+            if name not in names:
+                raise ValueError(f"cost_limits: there is no cost {name!r}; {there_are}")
+            if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0.0 <= limit < math.inf:
+                raise ValueError(f"cost_limits: {name} must be a number, 0 or more, not {limit!r}")
 
 
 ALGORITHMS = (
@@ -175,6 +208,39 @@ ALGORITHMS = (
         on_policy=False,
         adam_epsilon=1e-8,
     ),
+    Algorithm(
+        name="ppo-lagrangian",
+        where="medsim_agents.constrained:PPOLagrangian",
+        settings=MULTIPLIERS,
+        discrete=True,
+        continuous=True,
+        on_policy=True,
+        adam_epsilon=1e-5,
+        constraints=True,
+    ),
+    Algorithm(
+        name="ppo-pid-lagrangian",
+        where="medsim_agents.constrained:PPOLagrangian",
+        settings=MULTIPLIERS,
+        discrete=True,
+        continuous=True,
+        on_policy=True,
+        adam_epsilon=1e-5,
+        constraints=True,
+        defaults={"proportional": 1.0, "derivative": 1.0},
+    ),
+    Algorithm(
+        name="ppo-saute",
+        where="medsim_agents.saute:PPOSaute",
+        settings={**LIMITED, "unsafe_reward": NUMBER},
+        discrete=True,
+        continuous=True,
+        on_policy=True,
+        adam_epsilon=1e-5,
+        constraints=True,
+        budgets=True,
+        hospitals=False,
+    ),
 )
 
 
@@ -188,6 +254,14 @@ def algorithm(name: str) -> Algorithm:
         if one.name == name:
             return one
     raise ValueError(f"no algorithm is called {name!r}; there are {', '.join(one.name for one in ALGORITHMS)}")
+
+
+def cost_names_of(task: Task | HospitalTask) -> tuple[str, ...]:
+    """Return the names of the costs that learning on a task is told."""
+    if isinstance(task, HospitalTask):
+        return (*task.cost_names, FORBIDDEN)
+    costs: Any = task.model.costs
+    return tuple(costs) if isinstance(task, TabularTask) else field_names(costs)
 
 
 def suited_options(name: str, env_id: str, options: Mapping[str, Any] | None = None, sharing: str = "shared") -> dict[str, Any]:

@@ -58,9 +58,12 @@ def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: M
     tuned_for = settings.pop("action", None)
     given = {**({"action": tuned_for} if tuned_for else {}), **(options or {})}
     suited = suited_options(algorithm_name, env_id, given, settings.get("sharing", "shared"))
+    algorithm(algorithm_name).refuse_unless_limits_suit(make_task(env_id, **suited), settings.get("cost_limits"))
     if suited.get("cohort") == "test":
         raise ValueError("option cohort must not be 'test' in training: those patients are kept for evaluation")
     if "perception" in settings:
+        if algorithm(algorithm_name).budgets:
+            raise ValueError(f"{algorithm_name} shows budgets beside plain observations: leave perception out")
         from medsim_agents.perception import refuse_unless_perceivable
 
         refuse_unless_perceivable(settings["perception"], env_id, suited)

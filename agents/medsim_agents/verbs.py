@@ -17,6 +17,7 @@ TRAIN_EXAMPLES = """examples:
   medsim train medsim/Glucose-v0 --algo sac --steps 50000 --seed 1 --out runs/sac-1
   medsim train medsim/Glucose-v0 --algo dqn --set learning_rate=3e-4 --set net_arch='[128, 128]' --set days=7
   medsim evaluate medsim/Glucose-v0 --policy runs/glucose-v0-ppo-seed0
+  medsim train medsim/SepsisSCM-v0 --algo ppo-lagrangian --set cost_limits='{"ventilation": 3.0, "death": 0.1}'
   medsim train medsim/HospitalFlow-v0 --algo maskable-ppo
   medsim train medsim/HospitalFlow-v0 --algo maskable-ppo --set sharing=role --set rounds=8
 
@@ -63,7 +64,9 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.epilog = TRAIN_EXAMPLES
     parser.add_argument("env", help="an environment's id")
-    parser.add_argument("--algo", required=True, help="ppo, a2c, dqn, sac, td3, qrdqn, recurrent-ppo, maskable-ppo or tqc")
+    parser.add_argument(
+        "--algo", required=True, help="an algorithm, such as ppo, dqn, sac, maskable-ppo or ppo-lagrangian; agents/README.md lists all"
+    )
     parser.add_argument(
         "--steps",
         type=int,
