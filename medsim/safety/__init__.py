@@ -1,0 +1,1 @@
+"""What makes a policy's harm visible, and what keeps it from happening."""
