@@ -87,7 +87,7 @@ def test_advantages_of_costs_are_those_that_stable_baselines3_has_of_rewards(mon
 
 
 def test_multipliers_rise_while_a_limit_is_broken_and_fall_to_nothing_afterwards():
-    model = made({"ventilation": 2.0}, multiplier_rate=0.5)
+    model = made({"ventilation": 2.0}, multiplier_rate=0.5, multiplier_most=10.0)
     for _ in range(18):
         model.move_multipliers([np.array([4.0])])
     assert model.multipliers["ventilation"] == pytest.approx(9.0)
@@ -99,7 +99,7 @@ def test_multipliers_rise_while_a_limit_is_broken_and_fall_to_nothing_afterwards
 
 
 def test_a_controller_answers_at_once_to_a_violation_and_to_its_rise():
-    plain, pid = made({"ventilation": 2.0}), made({"ventilation": 2.0}, proportional=1.0, derivative=2.0)
+    plain, pid = (made({"ventilation": 2.0}, multiplier_most=10.0, **more) for more in ({}, {"proportional": 1.0, "derivative": 2.0}))
     for model in (plain, pid):
         model.move_multipliers([np.array([4.0])])
     assert plain.multipliers["ventilation"] == pytest.approx(0.1)

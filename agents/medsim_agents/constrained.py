@@ -4,8 +4,7 @@ them (Stooke, Achiam, Abbeel, ICML 2020).
 Stable-Baselines3's PPO does the learning, unchanged: after a rollout a critic of its own says what each cost will come to, and the
 advantage that PPO is given is that of the reward less each cost's times its multiplier, over one plus their sum. All advantages are in
 units of their own spread, so that multipliers mean the same whatever a cost is counted in. Once a rollout each multiplier moves by how far
-the mean cost of the episodes that ended is above its limit, in units of that limit, and at most by one: a limit that is broken many times
-over (as by all who have learnt nothing yet) moves its multiplier no faster than one that is not used at all.
+the mean cost of the episodes that ended is above its limit, in units of that limit.
 
 Where one policy keeps all limits with room to spare, the best multipliers are finite: at most the return that it gives up, over that room
 (Nedic, Ozdaglar, SIAM J Optim 2009;19:1757-1780). One that rises without end tells that the limits cannot be kept together, and by then the
@@ -28,7 +27,7 @@ __all__ = ["PPOLagrangian", "Recorder"]
 
 Floats = npt.NDArray[np.float64]
 
-MOST = 10.0  # chosen: a reward of a tenth of a cost's weight is nearly drowned; multipliers of limits that were kept stayed below 1
+MOST = 2.0  # chosen: those that have learnt nothing break limits many times over, and at 10 nobody learnt; kept limits need less than 1
 REMEMBERED = 0.9  # chosen: share of the mean cost that is kept where few episodes end in a rollout: those that end weigh by their number
 SMALLEST_SPREAD = 1e-8
 
@@ -159,7 +158,7 @@ class PPOLagrangian(PPO):
         mean, kept = np.mean(episodes, axis=0), REMEMBERED ** len(episodes)
         self.mean_costs = mean if np.isnan(self.mean_costs).any() else kept * self.mean_costs + (1.0 - kept) * mean
         limits = np.array(list(self.cost_limits.values()))
-        violation = np.minimum((self.mean_costs - limits) / np.where(limits > 0.0, limits, 1.0), 1.0)
+        violation = (self.mean_costs - limits) / np.where(limits > 0.0, limits, 1.0)
         self.integral = np.clip(self.integral + self.multiplier_rate * violation, 0.0, self.multiplier_most)
         rising = np.maximum(violation - self.violation, 0.0)
         self.violation = violation
