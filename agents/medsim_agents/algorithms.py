@@ -60,11 +60,14 @@ class Algorithm:
     constraints: bool = False  # keeps costs below limits, its setting cost_limits
     budgets: bool = False  # and sees what is left of them, ``SauteVecEnv``
     hospitals: bool = True
+    tabular: bool = False  # learns a table, where an environment's course is one
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def default_options(self) -> dict[str, Any]:
         """Options of the environment without which it cannot act."""
+        if self.tabular:
+            return {"observation": "index"}
         return {} if self.discrete else {"action": "continuous"}
 
     @property
@@ -106,6 +109,11 @@ class Algorithm:
         if sharing == "role" and len(task.actions) == 1:
             raise ValueError(f"sharing=role is for several roles, and {task.id} has one here ({next(iter(task.actions))}): leave it out")
 
+    def refuse_unless_table(self, task: Task) -> None:
+        """Raise ValueError if it learns a table, and the course of a task is none."""
+        if self.tabular and not isinstance(task, TabularTask):
+            raise ValueError(f"{self.name} learns a table, and the course of {task.id} is none: choose another algorithm")
+
     def refuse_unless_suited(self, task: Task) -> None:
         """Raise ValueError, by name, if the algorithm cannot act in a task."""
         space = task.action_space
@@ -113,7 +121,7 @@ class Algorithm:
         if not works:
             others = ", ".join(one.name for one in ALGORITHMS if (one.discrete if kind == "discrete" else one.continuous))
             raise ValueError(f"{self.name} cannot act in {task.id} with {kind} actions ({space}); those that can are {others}")
-        if isinstance(task.observation_space(), spaces.Dict) and not self.on_policy:
+        if isinstance(task.observation_space(), spaces.Dict) and not self.on_policy and not self.tabular:
             others = ", ".join(one.name for one in ALGORITHMS if one.on_policy)
             raise ValueError(
                 f"{self.name} keeps the observations of many steps, and charts are too large for that: "
@@ -241,6 +249,17 @@ ALGORITHMS = (
         budgets=True,
         hospitals=False,
     ),
+    Algorithm(
+        name="q-learning",
+        where="medsim.evaluation.q_learning:QLearning",
+        settings={"decay": NUMBER, "explore_first": NUMBER, "explore_last": NUMBER, "explore_share": NUMBER, "by_step": bool},
+        discrete=True,
+        continuous=False,
+        on_policy=False,
+        adam_epsilon=0.0,
+        hospitals=False,
+        tabular=True,
+    ),
 )
 
 
@@ -278,8 +297,9 @@ def suited_options(name: str, env_id: str, options: Mapping[str, Any] | None = N
     if is_hospital(env_id):
         one.refuse_unless_suited_to_hospital(task, sharing)
         return given
+    one.refuse_unless_table(task)
     needed = {option: value for option, value in one.default_options.items() if option not in given}
-    if needed and isinstance(task.action_space, spaces.Discrete) and hasattr(task.config, "action"):
+    if needed and isinstance(task.action_space, spaces.Discrete) and all(hasattr(task.config, option) for option in needed):
         given |= needed
         task = make_task(env_id, **given)
     one.refuse_unless_suited(task)

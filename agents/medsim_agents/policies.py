@@ -11,12 +11,13 @@ from gymnasium import spaces
 from medsim.core.vector import PatientVectorEnv
 from medsim.hospital.policy import HospitalPolicy
 from medsim.policies.policy import Draws, Policy
+from medsim.policies.table import load_table
 from medsim.registry import is_hospital, make_task
 from medsim_agents.algorithms import algorithm
 from medsim_agents.construction import FROZEN, load_model
 from medsim_agents.normalisation import read_scale, scale_of
 from medsim_agents.option_files import refuse_if_changed
-from medsim_agents.run_folder import COMPLETE, MODEL, NORMALISATION, RUN, part_of, read_run
+from medsim_agents.run_folder import COMPLETE, MODEL, NORMALISATION, RUN, TABLE, part_of, read_run
 from medsim_agents.threads import single_threaded
 from medsim_agents.vec_env import doses_of
 
@@ -149,7 +150,7 @@ def hospital_policy(name: str, env_id: str, options: Mapping[str, Any], models: 
 def load_policy(folder: str | Path) -> Any:
     """Return the policy of a finished training's run folder; it carries the environment options that it acts under.
 
-    Of a treatment it is a ``ModelPolicy``, for ``medsim.evaluation``; of a hospital a ``HospitalModelPolicy``, for
+    Of a treatment it is a ``ModelPolicy``, or a ``TablePolicy``, for ``medsim.evaluation``; of a hospital a ``HospitalModelPolicy``, for
     ``medsim.hospital.evaluation``.
 
     Raises:
@@ -165,6 +166,10 @@ def load_policy(folder: str | Path) -> Any:
     training = run["training"]
     name, env_id = training["algorithm"], training["env"]
     options = {option: value for option, value in training["options"].items() if option != "cohort"}
+    if algorithm(name).tabular:
+        table = load_table(folder / TABLE, env_id)
+        table.name = name
+        return table
 
     def saved(role: str | None) -> tuple[Any, Any]:
         normalisation = folder / part_of(NORMALISATION, role)

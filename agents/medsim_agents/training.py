@@ -117,9 +117,10 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
     """Train an agent, or go on training it, and return its run folder.
 
     The folder then holds ``run.json`` (all that is needed to run it again), ``model.zip``, ``normalisation.json`` and ``curve.csv``; of a
-    hospital whose roles learn each its own policy, ``model-ROLE.zip`` and ``normalisation-ROLE.json``.
+    hospital whose roles learn each its own policy, ``model-ROLE.zip`` and ``normalisation-ROLE.json``; of a table, ``policy.npz``.
     While it trains, ``checkpoint.pkl`` holds its state; a training that was interrupted and went on ends with the same weights to
-    the bit as one that was not. Interrupt (Ctrl-C) once and it stops after the rollout at hand, with a checkpoint.
+    the bit as one that was not. Interrupt (Ctrl-C) once and it stops after the rollout at hand, with a checkpoint. A table, which is
+    learnt in seconds, has no checkpoint and begins anew.
 
     Args:
         progress: called with the number of environment steps made since the last call.
@@ -134,6 +135,11 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
 
     run = RunFolder(Path(folder), training)
     if run.begin(command):
+        return run.path
+    if algorithm(training.algorithm).tabular:
+        from medsim_agents.tabular import train_table
+
+        train_table(training, run, progress)
         return run.path
     with single_threaded(), interruptible() as asked_to_stop:
         if training.hyperparameters.get("sharing") == "role":

@@ -18,6 +18,7 @@ TRAIN_EXAMPLES = """examples:
   medsim train medsim/Glucose-v0 --algo dqn --set learning_rate=3e-4 --set net_arch='[128, 128]' --set days=7
   medsim evaluate medsim/Glucose-v0 --policy runs/glucose-v0-ppo-seed0
   medsim train medsim/SepsisSCM-v0 --algo ppo-lagrangian --set cost_limits='{"ventilation": 3.0, "death": 0.1}'
+  medsim train medsim/SepsisSCM-v0 --algo q-learning
   medsim train medsim/HospitalFlow-v0 --algo maskable-ppo
   medsim train medsim/HospitalFlow-v0 --algo maskable-ppo --set sharing=role --set rounds=8
 
@@ -101,7 +102,7 @@ def run_train(args: argparse.Namespace) -> int:
         print(json.dumps({"folder": str(folder), **run, "learning_curve": curve}, indent=1))
         return 0
     print(done_text(run, finished))
-    print(f"mean return on {judges_of(args.env)} {curve[0]['return_mean']:.2f} before, {curve[-1]['return_mean']:.2f} after")
+    print(f"mean return on {judges_of(args.env, args.algo)} {curve[0]['return_mean']:.2f} before, {curve[-1]['return_mean']:.2f} after")
     if curve[-1]["return_mean"] < curve[0]["return_mean"]:
         print("warning: worse after training than before: more steps, another seed or other settings are needed")
     print(f"run folder {folder}")
