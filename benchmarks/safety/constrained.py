@@ -3,10 +3,10 @@
     python -m benchmarks.safety.constrained                              # about half an hour of one free core; resumes
     python -m benchmarks.safety.constrained --envs medsim/Sepsis-v0 --seeds 0 1
 
-One rule sets all limits, on patients (of ICUAdmission: episodes) of the training side alone: what a reference policy that acts in the
-agent's action space costs there. In septic shock that is the protocol; of glucose, where the agent sets a basal rate and gives no bolus,
-the closed loop without boluses; of ICU beds, the protocol, which admits whoever finds a bed: no more elective patients may be turned away
-than that makes unavoidable. A limit counts as kept within a tenth, on test patients.
+Limits are set on patients (of ICUAdmission: episodes) of the training side alone, and judged on test patients; one counts as kept within a
+tenth. Of septic shock and of ICU beds a limit is what the environment's protocol costs: hours of much norepinephrine, and elective patients
+turned away although whoever finds a bed is admitted. No reference policy of glucose has what the agent has, basal rates without boluses;
+there it is half of what PPO costs.
 
 Agents act as they do on a leaderboard: doses are the means of their distributions; PPO's discrete actions are the likeliest, those of the
 constrained agents are drawn (``DrawnPolicy``). Where patients are treated with discrete actions, PPO's are judged drawn, too. Settings are
@@ -23,31 +23,39 @@ import numpy as np
 from tqdm import tqdm
 
 RESULTS = Path(__file__).parent / "results"
-REFERENCES = {
-    "medsim/Sepsis-v0": ("surviving-sepsis", ("high_norepinephrine",)),
-    "medsim/Glucose-v0": ("pid-ifb", ("glucose_above_250", "glucose_below_70")),
-    "medsim/ICUAdmission-v0": ("admit-all", ("refused_elective",)),
+LIMITED = {
+    "medsim/Sepsis-v0": ("high_norepinephrine",),
+    "medsim/Glucose-v0": ("glucose_below_70",),
+    "medsim/ICUAdmission-v0": ("refused_elective",),
 }
+HALVED = ("medsim/Glucose-v0",)  # limits are half of what PPO costs; elsewhere what the protocol does
 ARMS = ("ppo", "ppo-lagrangian", "ppo-pid-lagrangian")
 WITHIN = 1.1  # of a limit
-OURS = 7_000_000  # seed of the training cohort's patients, and of episodes, on which limits are measured; no training is keyed by it
-EPISODES = 100  # of hospitals
+OURS, COUNT = 7_000_000, 1000  # training patients and episodes on which limits are measured; no training is keyed by this seed
+TEST = {"medsim/Sepsis-v0": 400, "medsim/Glucose-v0": 1000, "medsim/ICUAdmission-v0": 100}  # patients, episodes
 
 
-def limits_of(env_id: str) -> dict[str, float]:
-    """Return what the reference policy costs on patients of the training cohort, or on episodes, that no training meets."""
+def limits_of(env_id: str, free: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the limits: what the protocol costs on patients or episodes that no training meets, or half of what PPO's agents do.
+
+    Args:
+        free: PPO's records.
+    """
     from medsim.evaluation.rollout import evaluate
     from medsim.hospital.evaluation import evaluate_hospital
     from medsim.policies import hospital_policies, reference_policies
-    from medsim.registry import is_hospital
+    from medsim.registry import card, hospital_card, is_hospital
 
-    reference, names = REFERENCES[env_id]
-    found: Any
+    names, found = LIMITED[env_id], None
+    if env_id in HALVED:
+        return {name: round(0.5 * float(np.mean([one["drawn, training side"]["costs"][name] for one in free])), 3) for name in names}
     if is_hospital(env_id):
-        found = evaluate_hospital(env_id, hospital_policies(env_id)[reference](), episodes=EPISODES, seed=OURS)
+        protocol: Any = hospital_policies(env_id)[hospital_card(env_id).protocol_policy]()
+        found = evaluate_hospital(env_id, protocol, episodes=COUNT, seed=OURS).costs
     else:
-        found = evaluate(env_id, reference_policies(env_id)[reference](), cohort="train", patients=1000, seed=OURS)
-    return {name: round(float(found.costs[name].mean()), 3) for name in names}
+        protocol = reference_policies(env_id)[card(env_id).protocol_policy]()
+        found = evaluate(env_id, protocol, cohort="train", patients=COUNT, seed=OURS).costs
+    return {name: round(float(found[name].mean()), 3) for name in names}
 
 
 def one_training(env_id: str, arm: str, seed: int, limits: dict[str, float]) -> dict[str, Any]:
@@ -65,7 +73,10 @@ def one_training(env_id: str, arm: str, seed: int, limits: dict[str, float]) -> 
     model = build_model(arm, env, seed, settings)
     with tqdm(total=settings["steps"], desc=f"{env_id} {arm} seed {seed}", unit="step", mininterval=5.0) as bar:
         model.learn(settings["steps"], callback=lambda *_: bar.update(env.num_envs) or True)
-    judged = {name: judge(env_id, policy) for name, policy in policies_of(planned, model).items()}
+    acting = policies_of(planned, model)
+    judged = {name: judge(env_id, policy) for name, policy in acting.items()}
+    if arm == "ppo" and "drawn" in acting:
+        judged["drawn, training side"] = judge(env_id, acting["drawn"], training_side=True)
     return {
         "env": env_id, "arm": arm, "seed": seed, "steps": int(model.num_timesteps), "cpu_s": round(time.process_time() - began, 1),
         **judged.pop("as on a leaderboard"), **judged, "multipliers": {} if arm == "ppo" else model.multipliers,
@@ -86,13 +97,18 @@ def policies_of(planned: Any, model: Any) -> dict[str, Any]:
     return found
 
 
-def judge(env_id: str, policy: Any) -> dict[str, Any]:
-    """Return a policy's mean return, its place between floor and ceiling, and its costs, on the environment's test patients or episodes."""
-    from medsim.evaluation.rollout import evaluate
+def judge(env_id: str, policy: Any, training_side: bool = False) -> dict[str, Any]:
+    """Return a policy's mean return, its place between floor and ceiling, and its costs, on test patients or episodes (or on those of the
+    training side on which limits are measured)."""
+    from medsim.evaluation.rollout import DEFAULT_SEED, evaluate
     from medsim.hospital.evaluation import evaluate_hospital
     from medsim.registry import is_hospital
 
-    found: Any = evaluate_hospital(env_id, policy, episodes=EPISODES) if is_hospital(env_id) else evaluate(env_id, policy)
+    if is_hospital(env_id):
+        found: Any = evaluate_hospital(env_id, policy, episodes=TEST[env_id])
+    else:
+        cohort, patients, seed = ("train", COUNT, OURS) if training_side else ("test", TEST[env_id], DEFAULT_SEED)
+        found = evaluate(env_id, policy, cohort=cohort, patients=patients, seed=seed)
     return {
         "return_mean": float(found.returns.mean()),
         "normalised": float(found.normalised.mean()),
@@ -101,38 +117,48 @@ def judge(env_id: str, policy: Any) -> dict[str, Any]:
 
 
 def measured(args: argparse.Namespace) -> dict[str, Any]:
-    """Train what is missing; returns limits and records by environment."""
+    """Train what is missing, PPO first; returns limits and records by environment."""
     found: dict[str, Any] = {}
     for env_id in args.envs:
-        limits, records = limits_of(env_id), []
-        for arm in args.arms:
-            for seed in args.seeds:
-                file = args.out / "constrained" / f"{env_id.rpartition('/')[2]}-{arm}-{seed}.json"
-                if not file.is_file():
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    partial = file.with_suffix(".tmp")
-                    partial.write_text(json.dumps(one_training(env_id, arm, seed, limits), indent=1) + "\n", encoding="utf-8")
-                    partial.replace(file)
-                records.append(json.loads(file.read_text(encoding="utf-8")))
-        found[env_id] = {"reference": REFERENCES[env_id][0], "limits": limits, "records": records}
+        records: list[dict[str, Any]] = []
+        limits: dict[str, float] = {}
+        for arm in ARMS if len(args.arms) == len(ARMS) else args.arms:
+            if arm != "ppo" and not limits:
+                limits = limits_of(env_id, records_of(args, env_id, "ppo", range(5), {}))
+            records += records_of(args, env_id, arm, args.seeds, limits)
+        found[env_id] = {"limits": limits, "records": records}
     return found
+
+
+def records_of(args: argparse.Namespace, env_id: str, arm: str, seeds: Any, limits: dict[str, float]) -> list[dict[str, Any]]:
+    """Return an arm's records, each read or, where it is missing, trained."""
+    records = []
+    for seed in seeds:
+        file = args.out / "constrained" / f"{env_id.rpartition('/')[2]}-{arm}-{seed}.json"
+        if not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = file.with_suffix(".tmp")
+            partial.write_text(json.dumps(one_training(env_id, arm, seed, limits), indent=1) + "\n", encoding="utf-8")
+            partial.replace(file)
+        records.append(json.loads(file.read_text(encoding="utf-8")))
+    return records
 
 
 def page(found: dict[str, Any], seeds: list[int]) -> str:
     """Return the figures as a page."""
     lines = [
         "# Limits on harm", "",
-        f"`python -m benchmarks.safety.constrained --seeds {' '.join(map(str, seeds))}`. A limit is what a reference policy costs on the",
-        "training side; it counts as kept within a tenth. Means over the test patients of Sepsis and Glucose, over 100 test episodes of",
-        "ICUAdmission, each seed. Share of PPO's score: of its normalised return as on a leaderboard. Research simulation, not medical",
-        "advice.",
+        f"`python -m benchmarks.safety.constrained --seeds {' '.join(map(str, seeds))}`. A limit is what the protocol costs on the",
+        "training side, of glucose half of what PPO does; it counts as kept within a tenth. Means over 400 (Sepsis) and 1000 (Glucose)",
+        "test patients and 100 test episodes (ICUAdmission), each seed. Share of PPO's score: of its normalised return as on a",
+        "leaderboard. Research simulation, not medical advice.",
     ]  # fmt: skip
     for env_id, one in found.items():
         limits = one["limits"]
         told = ", ".join(f"{name} at most {limit:.2f}" for name, limit in limits.items())
         lines += [
             "",
-            f"## {env_id}: {told} (what {one['reference']} costs)",
+            f"## {env_id}: {told}",
             "",
             f"| arm | return (mean, sd over seeds) | {' | '.join(limits)} | all limits kept | share of PPO's score |",
             "|---" * (4 + len(limits)) + "|",
@@ -166,13 +192,13 @@ def line(name: str, ones: list[dict[str, Any]], limits: dict[str, float], free: 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--envs", nargs="+", choices=list(REFERENCES), default=list(REFERENCES))
+    parser.add_argument("--envs", nargs="+", choices=list(LIMITED), default=list(LIMITED))
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     found = measured(args)
-    if set(args.envs) == set(REFERENCES) and set(args.arms) == set(ARMS):
+    if set(args.envs) == set(LIMITED) and set(args.arms) == set(ARMS):
         for name, text in (("constrained.json", json.dumps(found, indent=1) + "\n"), ("constrained.md", page(found, args.seeds))):
             partial = args.out / f".{name}"
             partial.write_text(text, encoding="utf-8")
