@@ -16,6 +16,7 @@ from stable_baselines3 import DQN, PPO
 from medsim.hospital.batch import NOBODY, ShellBatch, make_decision_batch, play_batch
 from medsim.hospital.draws import key_of
 from medsim.hospital.evaluation import play_episode
+from medsim.hospital.icu_admission import icu_admission_task
 from medsim.hospital.policy import DoNothing, FunctionHospitalPolicy
 from medsim.hospital.shells import HospitalEnv, HospitalShell
 from medsim_agents.multi_agent import DecisionVecEnv, ModelActs, ParallelVecEnv, RoleVecEnv
@@ -105,6 +106,23 @@ def test_hospitals_outside_the_mask_and_those_that_ended_stand_still():
     assert batch.time_h.tolist() == [0.0, 0.25]
     assert batch.key(0) == key_of(0, 0, 1)
     assert batch.key(1) == key_of(0, 1, 0)
+
+
+@pytest.mark.parametrize("make", [toy_task, lambda: icu_admission_task(horizon_days=3.0)], ids=["toy", "icu"])
+def test_the_last_steps_costs_add_up_to_the_episodes(make):
+    env, rng, sums, met = DecisionVecEnv(make(), 3, seed=4), np.random.default_rng(0), 0.0, 0
+    env.reset()
+    for _ in range(150):
+        _, _, ended, infos = env.step(rng.integers(0, env.action_space.n, 3))  # forbidden ones too
+        sums = sums + env.last_costs
+        for row in np.flatnonzero(ended):
+            assert infos[row]["episode"]["costs"] == dict(zip(env.cost_names, sums[row].tolist(), strict=True))
+            met += sums[row].sum() > 0.0
+            sums[row] = 0.0
+    assert met >= 3
+    assert env.cost_names[-1] == "forbidden_action"
+    env.reset()
+    assert not env.last_costs.any()
 
 
 def test_a_batch_comes_back_to_a_snapshot_to_the_bit():

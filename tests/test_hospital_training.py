@@ -61,6 +61,8 @@ def quick(name, **changes):
         small |= {"lstm_hidden_size": 8}
     elif name in ("dqn", "qrdqn"):
         small = {"steps": 400, "learning_starts": 100, "batch_size": 32, "buffer_size": 400, **QUICK}
+    elif name in ("ppo-lagrangian", "ppo-pid-lagrangian"):
+        small |= {"cost_limits": {"urgent_refused": 1.0}}
     return plan_training(ENV, name, **{**small, **changes})
 
 
@@ -96,6 +98,14 @@ def test_wrong_settings_are_refused_by_name():
         plan_training(ENV, "dqn", sharing="role")
     with pytest.raises(ValueError, match="sac cannot act in medsim/Toy-v0 with discrete actions"):
         plan_training(ENV, "sac")
+    with pytest.raises(ValueError, match="ppo-saute cannot act in medsim/Toy-v0 or any hospital; those that can are ppo, a2c"):
+        plan_training(ENV, "ppo-saute", cost_limits={"urgent_refused": 1.0})
+    with pytest.raises(ValueError, match=r"ppo-lagrangian cannot train a policy for each role \(sharing=role\)"):
+        plan_training(ENV, "ppo-lagrangian", sharing="role", cost_limits={"urgent_refused": 1.0})
+    with pytest.raises(
+        ValueError, match=r"cost_limits: there is no cost 'tea'; costs of medsim/Toy-v0 are urgent_refused, forbidden_action"
+    ):
+        plan_training(ENV, "ppo-lagrangian", cost_limits={"tea": 1.0})
     with pytest.raises(ValueError, match="rounds must be 1 or more, not 0"):
         plan_training(ENV, "ppo", sharing="role", rounds=0)
     with pytest.raises(ValueError, match="unknown option 'beds'"):
@@ -107,7 +117,7 @@ def test_wrong_settings_are_refused_by_name():
 def test_every_hospital_has_settings_for_every_algorithm_that_can_act_in_it():
     for card in registry.HOSPITALS:
         for one in ALGORITHMS:
-            if one.discrete and not one.offline:
+            if one.discrete and one.hospitals:
                 assert {"steps", "n_envs", "learning_rate", "gamma"} <= load_hyperparameters(card.id, one.name).keys()
     assert {"sharing", "rounds"} <= TRAINING.keys()
 
@@ -115,7 +125,7 @@ def test_every_hospital_has_settings_for_every_algorithm_that_can_act_in_it():
 # Runs
 
 
-@pytest.mark.parametrize("name", [one.name for one in ALGORITHMS if one.discrete and not one.offline])
+@pytest.mark.parametrize("name", [one.name for one in ALGORITHMS if one.discrete and one.hospitals])
 def test_a_broken_training_goes_on_and_ends_with_the_same_weights_to_the_bit(name, tmp_path):
     training = quick(name)
     whole = train(training, tmp_path / "whole")

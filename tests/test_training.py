@@ -19,16 +19,19 @@ pytest.importorskip("sb3_contrib")
 import torch
 
 from medsim.evaluation.rollout import evaluate
+from medsim.evaluation.scoring import exact_score
 from medsim.policies import reference_policies
 from medsim_agents import checkpoint as checkpoints
 from medsim_agents import load_hyperparameters, load_policy, plan_training, train
 from medsim_agents.algorithms import ALGORITHMS, LOGGED, suited_options
+from medsim_agents.benchmark import jobs_of, run_job
 from medsim_agents.construction import TRANSLATED, load_model
 from medsim_agents.hyperparameters import parse_hyperparameters
 from medsim_agents.learning import TrainingInterrupted
 from medsim_agents.normalisation import ObservationScale
 from medsim_agents.policies import load
 from medsim_agents.run_folder import read_curve, read_run
+from medsim_agents.suites import Agent, Board, Suite
 from medsim_agents.verbs import verbs
 
 ENV = "medsim/Glucose-v0"
@@ -37,7 +40,8 @@ ROOT = Path(__file__).parent.parent
 QUICK = {"validation_patients": 8, "curve_points": 3, "net_arch": [16, 16]}
 PPO = {"steps": 1536, "n_envs": 8, "n_steps": 32, "batch_size": 128, "n_epochs": 2, **QUICK}  # six rollouts
 OFF_POLICY = {"steps": 600, "n_envs": 4, "learning_starts": 100, "batch_size": 32, "buffer_size": 400, **QUICK}
-NAMES = [one.name for one in ALGORITHMS if not one.offline]  # those others: test_offline.py
+NAMES = [one.name for one in ALGORITHMS if not one.tabular and not one.offline]  # those others: below, and test_offline.py
+LIMITED = [one.name for one in ALGORITHMS if one.constraints]
 
 
 class Broken(RuntimeError):
@@ -46,7 +50,7 @@ class Broken(RuntimeError):
 
 def quick(name, **changes):
     """A training of a few steps."""
-    if name in ("ppo", "maskable-ppo", "recurrent-ppo"):
+    if name in ("ppo", "maskable-ppo", "recurrent-ppo", *LIMITED):
         small = dict(PPO)
     elif name == "a2c":
         small = {"steps": 640, "n_envs": 8, "n_steps": 8, **QUICK}
@@ -54,6 +58,8 @@ def quick(name, **changes):
         small = dict(OFF_POLICY)
     if name == "recurrent-ppo":
         small |= {"lstm_hidden_size": 8}
+    if name in LIMITED:
+        small |= {"cost_limits": {"glucose_below_70": 4.0}}
     return plan_training(ENV, name, **{**small, **changes})
 
 
@@ -129,6 +135,15 @@ def test_a_misspelt_setting_in_a_file_is_refused_with_file_table_and_name():
         parse_hyperparameters("[dqn]\nbuffer_size = true", "glucose.toml")
 
 
+def test_a_table_can_share_the_settings_of_one_above_it_but_for_its_own():
+    text = "[ppo]\ngamma = 0.9\nn_steps = 8\n[ppo.by_role]\nn_steps = 4\n[a2c]\nlike = 'ppo'\nn_steps = 5"
+    assert parse_hyperparameters(text, "x.toml")["a2c"] == {"gamma": 0.9, "n_steps": 5}
+    with pytest.raises(ValueError, match=r"x.toml, \[a2c\]: like must be a table above it, one of none, not 'ppo'"):
+        parse_hyperparameters("[a2c]\nlike = 'ppo'\n[ppo]\ngamma = 0.9", "x.toml")
+    with pytest.raises(ValueError, match=r"\[ppo-lagrangian\]: unknown setting 'use_rms_prop'"):
+        parse_hyperparameters("[a2c]\nuse_rms_prop = true\n[ppo-lagrangian]\nlike = 'a2c'", "x.toml")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_algorithm_has_tuned_settings_with_a_reason_for_them(name):
     assert {"steps", "n_envs", "learning_rate", "gamma"} <= load_hyperparameters(ENV, name).keys()
@@ -139,9 +154,45 @@ def test_every_algorithm_has_tuned_settings_with_a_reason_for_them(name):
 
 @pytest.mark.parametrize("one", ALGORITHMS, ids=lambda one: one.name)
 def test_every_setting_is_one_that_the_class_takes(one):
-    taken = inspect.signature(one.load()).parameters
+    taken = {name for kind in inspect.getmro(one.load()) for name in inspect.signature(kind.__init__).parameters}
     elsewhere = {*TRANSLATED, *(LOGGED if one.offline else ())}
     assert [name for name in one.settings if name not in taken and name not in elsewhere] == []
+
+
+# Tables
+
+
+def test_a_table_is_trained_loaded_and_valued_like_any_agent(tmp_path):
+    small = {"steps": 200_000, "n_envs": 100, "curve_points": 2}
+    training = plan_training("medsim/SepsisSCM-v0", "q-learning", seed=1, **small)
+    folder = train(training, tmp_path / "one")
+    run, curve, policy = read_run(folder), read_curve(folder), load_policy(folder)
+    assert (run["status"], run["steps"], policy.name, policy.options) == ("complete", 200_000, "q-learning", {"observation": "index"})
+    assert "computed exactly" in run["curve"]
+    assert [point["step"] for point in curve] == [0, 100_000, 200_000]
+    exact = exact_score("medsim/SepsisSCM-v0", policy).exact
+    assert exact.value == pytest.approx(curve[-1]["return_mean"], abs=1e-12)
+    assert exact.value > -0.1 > curve[0]["return_mean"] + 0.1  # the random policy: -0.72; more steps: more
+    again = train(training, tmp_path / "again")
+    assert (again / "policy.npz").read_bytes() == (folder / "policy.npz").read_bytes()
+    assert train(training, folder) == folder  # finished: nothing is done
+
+
+def test_a_suites_job_can_name_a_table(tmp_path):
+    board = Board(env="medsim/SepsisSCM-v0", agents=(Agent(algorithm="q-learning", seeds=(0,), changes={"steps": 25_600}),),
+                  references=("random",), patients=20)  # fmt: skip
+    job = next(job for job in jobs_of(Suite(name="tables", purpose="a test", boards=(board,))) if job.kind == "agent")
+    record = run_job(job, tmp_path)
+    assert record["job"]["policy"] == "q-learning"
+    assert len(record["result"]["returns"]) == 20
+    assert record["learning_curve"][-1]["step"] == 25_600
+
+
+def test_a_table_is_refused_where_the_course_is_none():
+    with pytest.raises(ValueError, match="q-learning learns a table, and the course of medsim/Glucose-v0 is none"):
+        suited_options("q-learning", ENV)
+    with pytest.raises(ValueError, match="q-learning cannot act in medsim/ICUAdmission-v0 or any hospital"):
+        plan_training("medsim/ICUAdmission-v0", "q-learning")
 
 
 # Runs

@@ -1,17 +1,21 @@
 """The algorithms that can be trained: where each lives, what it can act with, and which settings it takes."""
 
 import importlib
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gymnasium import spaces
 
+from medsim.core.model import field_names
+from medsim.core.tabular import TabularTask
 from medsim.core.task import Task
+from medsim.hospital.shells import FORBIDDEN
 from medsim.hospital.task import HospitalTask
 from medsim.registry import is_hospital, make_task
 
-__all__ = ["ALGORITHMS", "SHARING", "Algorithm", "algorithm", "suited_options"]
+__all__ = ["ALGORITHMS", "SHARING", "Algorithm", "algorithm", "cost_names_of", "suited_options"]
 
 Kind = type | tuple[type, ...]
 SHARING = ("shared", "role")  # in hospitals: one policy for all roles, or one for each
@@ -35,11 +39,16 @@ OFFLINE: dict[str, Kind] = {"learning_rate": NUMBER, "batch_size": int, "net_arc
 OFFLINE_VALUES: dict[str, Kind] = {**OFFLINE, "gamma": NUMBER, "tau": NUMBER}
 LOGGED: dict[str, Kind] = {"dataset": str, "episodes": int, "epsilon": NUMBER, "spread": NUMBER}  # what is learnt from: offline/data.py
 ENTROPY: dict[str, Kind] = {"ent_coef": (str, int, float), "target_entropy": (str, int, float), "target_update_interval": int}
+LIMITED: dict[str, Kind] = {**PROXIMAL, "cost_limits": dict}
+MULTIPLIERS: dict[str, Kind] = {
+    **LIMITED, "multiplier_rate": NUMBER, "multiplier_start": NUMBER, "multiplier_most": NUMBER, "proportional": NUMBER,
+    "derivative": NUMBER, "cost_learning_rate": NUMBER, "cost_net": list, "cost_gae_lambda": NUMBER,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:
-    """An algorithm of Stable-Baselines3, of its contrib package or of our own; ``settings`` are the ones it takes, with their types.
+    """An algorithm: ``settings`` are the ones it takes, with their types; ``defaults`` are its own where a file of settings is silent.
 
     ``offline``: it learns from logged episodes; ``where`` then names the class of its settings.
     """
@@ -55,6 +64,11 @@ class Algorithm:
     memory: bool = False
     masks: bool = False
     offline: bool = False
+    constraints: bool = False  # keeps costs below limits, its setting cost_limits
+    budgets: bool = False  # and sees what is left of them, ``SauteVecEnv``
+    hospitals: bool = True
+    tabular: bool = False  # learns a table, where an environment's course is one
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def model_file(self) -> str:
@@ -64,7 +78,14 @@ class Algorithm:
     @property
     def default_options(self) -> dict[str, Any]:
         """Options of the environment without which it cannot act."""
+        if self.tabular:
+            return {"observation": "index"}
         return {} if self.discrete else {"action": "continuous"}
+
+    @property
+    def learns_by_role(self) -> bool:
+        """Whether it can train a policy for each role of a hospital."""
+        return self.on_policy and not self.memory and not self.constraints
 
     def load(self) -> Any:
         """Return the class.
@@ -90,16 +111,22 @@ class Algorithm:
         """Raise ValueError, by name, if the algorithm cannot act in a hospital, or not with a policy for each role."""
         if self.offline:
             raise ValueError(f"{self.name} learns from logged episodes of a treatment, and {task.id} is a hospital")
-        if not self.discrete:
-            others = ", ".join(one.name for one in ALGORITHMS if one.discrete and not one.offline)
-            raise ValueError(f"{self.name} cannot act in {task.id} with discrete actions; those that can are {others}")
+        if not self.discrete or not self.hospitals:
+            others = ", ".join(one.name for one in ALGORITHMS if one.discrete and one.hospitals)
+            what = "with discrete actions" if self.hospitals else "or any hospital"
+            raise ValueError(f"{self.name} cannot act in {task.id} {what}; those that can are {others}")
         if sharing not in SHARING:
             raise ValueError(f"sharing must be one of {', '.join(SHARING)}, not {sharing!r}")
-        if sharing == "role" and (self.memory or not self.on_policy):
-            others = ", ".join(one.name for one in ALGORITHMS if one.discrete and one.on_policy and not one.memory)
+        if sharing == "role" and not self.learns_by_role:
+            others = ", ".join(one.name for one in ALGORITHMS if one.discrete and one.learns_by_role)
             raise ValueError(f"{self.name} cannot train a policy for each role (sharing=role); those that can are {others}")
         if sharing == "role" and len(task.actions) == 1:
             raise ValueError(f"sharing=role is for several roles, and {task.id} has one here ({next(iter(task.actions))}): leave it out")
+
+    def refuse_unless_table(self, task: Task) -> None:
+        """Raise ValueError if it learns a table, and the course of a task is none."""
+        if self.tabular and not isinstance(task, TabularTask):
+            raise ValueError(f"{self.name} learns a table, and the course of {task.id} is none: choose another algorithm")
 
     def refuse_unless_suited(self, task: Task) -> None:
         """Raise ValueError, by name, if the algorithm cannot act in a task."""
@@ -108,12 +135,26 @@ class Algorithm:
         if not works:
             others = ", ".join(one.name for one in ALGORITHMS if (one.discrete if kind == "discrete" else one.continuous))
             raise ValueError(f"{self.name} cannot act in {task.id} with {kind} actions ({space}); those that can are {others}")
-        if isinstance(task.observation_space(), spaces.Dict) and not self.on_policy:
+        if isinstance(task.observation_space(), spaces.Dict) and not self.on_policy and not self.tabular:
             others = ", ".join(one.name for one in ALGORITHMS if one.on_policy)
             raise ValueError(
                 f"{self.name} keeps the observations of many steps, and charts are too large for that: "
                 f"choose observation='vector', or one of {others}"
             )
+
+    def refuse_unless_limits_suit(self, task: Task | HospitalTask, limits: Mapping[str, Any] | None) -> None:
+        """Raise ValueError, by name, if it keeps limits and they are missing, of no cost of a task, or no numbers from 0."""
+        if not self.constraints:
+            return
+        names = cost_names_of(task)
+        there_are = f"costs of {task.id} are {', '.join(names)}" if names else f"{task.id} has no costs"
+        if not limits:
+            raise ValueError(f'{self.name} needs cost_limits, such as {{"{names[0] if names else "cost"}": 1.0}}; {there_are}')
+        for name, limit in limits.items():
+            if name not in names:
+                raise ValueError(f"cost_limits: there is no cost {name!r}; {there_are}")
+            if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0.0 <= limit < math.inf:
+                raise ValueError(f"cost_limits: {name} must be a number, 0 or more, not {limit!r}")
 
 
 ONLINE = (
@@ -189,6 +230,50 @@ ONLINE = (
         on_policy=False,
         adam_epsilon=1e-8,
     ),
+    Algorithm(
+        name="ppo-lagrangian",
+        where="medsim_agents.constrained:PPOLagrangian",
+        settings=MULTIPLIERS,
+        discrete=True,
+        continuous=True,
+        on_policy=True,
+        adam_epsilon=1e-5,
+        constraints=True,
+    ),
+    Algorithm(
+        name="ppo-pid-lagrangian",
+        where="medsim_agents.constrained:PPOLagrangian",
+        settings=MULTIPLIERS,
+        discrete=True,
+        continuous=True,
+        on_policy=True,
+        adam_epsilon=1e-5,
+        constraints=True,
+        defaults={"proportional": 1.0, "derivative": 1.0},
+    ),
+    Algorithm(
+        name="ppo-saute",
+        where="medsim_agents.saute:PPOSaute",
+        settings={**LIMITED, "unsafe_reward": NUMBER},
+        discrete=True,
+        continuous=True,
+        on_policy=True,
+        adam_epsilon=1e-5,
+        constraints=True,
+        budgets=True,
+        hospitals=False,
+    ),
+    Algorithm(
+        name="q-learning",
+        where="medsim.evaluation.q_learning:QLearning",
+        settings={"decay": NUMBER, "explore_first": NUMBER, "explore_last": NUMBER, "explore_share": NUMBER, "by_step": bool},
+        discrete=True,
+        continuous=False,
+        on_policy=False,
+        adam_epsilon=0.0,
+        hospitals=False,
+        tabular=True,
+    ),
 )
 
 
@@ -196,7 +281,7 @@ def of_logged_data(name: str, where: str, settings: Mapping[str, Kind], *, discr
     """Return an offline algorithm."""
     return Algorithm(
         name=name, where=f"medsim_agents.offline.settings:{where}", settings={**settings, **LOGGED}, discrete=discrete,
-        continuous=True, on_policy=False, adam_epsilon=1e-8, offline=True,
+        continuous=True, on_policy=False, adam_epsilon=1e-8, offline=True, hospitals=False,
     )  # fmt: skip
 
 
@@ -227,6 +312,14 @@ def algorithm(name: str) -> Algorithm:
     raise ValueError(f"no algorithm is called {name!r}; there are {', '.join(one.name for one in ALGORITHMS)}")
 
 
+def cost_names_of(task: Task | HospitalTask) -> tuple[str, ...]:
+    """Return the names of the costs that learning on a task is told."""
+    if isinstance(task, HospitalTask):
+        return (*task.cost_names, FORBIDDEN)
+    costs: Any = task.model.costs
+    return tuple(costs) if isinstance(task, TabularTask) else field_names(costs)
+
+
 def suited_options(name: str, env_id: str, options: Mapping[str, Any] | None = None, sharing: str = "shared") -> dict[str, Any]:
     """Return the environment options that an algorithm acts under: those given, and what it needs where that is left open.
 
@@ -241,8 +334,9 @@ def suited_options(name: str, env_id: str, options: Mapping[str, Any] | None = N
     if is_hospital(env_id):
         one.refuse_unless_suited_to_hospital(task, sharing)
         return given
+    one.refuse_unless_table(task)
     needed = {option: value for option, value in one.default_options.items() if option not in given}
-    if needed and isinstance(task.action_space, spaces.Discrete) and hasattr(task.config, "action"):
+    if needed and isinstance(task.action_space, spaces.Discrete) and all(hasattr(task.config, option) for option in needed):
         given |= needed
         task = make_task(env_id, **given)
     one.refuse_unless_suited(task)

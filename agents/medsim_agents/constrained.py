@@ -5,9 +5,13 @@ Stable-Baselines3's PPO does the learning, unchanged: after a rollout a critic o
 advantage that PPO is given is that of the reward less each cost's times its multiplier, over one plus their sum. All advantages are in
 units of their own spread, so that multipliers mean the same whatever a cost is counted in. Once a rollout each multiplier moves by how far
 the mean cost of the episodes that ended is above its limit, in units of that limit.
+
+Where one policy keeps all limits with room to spare, the best multipliers are finite: at most the return that it gives up, over that room
+(Nedic, Ozdaglar, SIAM J Optim 2009;19:1757-1780). One that rises without end tells that the limits cannot be kept together, and by then the
+reward is drowned. ``multiplier_most`` caps each: with k limits the reward's advantage keeps a weight of at least 1 / (1 + k * most).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +27,7 @@ __all__ = ["PPOLagrangian", "Recorder"]
 
 Floats = npt.NDArray[np.float64]
 
-MOST = 100.0  # chosen: a multiplier beyond has long drowned the reward
+MOST = 2.0  # chosen: those that have learnt nothing break limits many times over, and at 10 nobody learnt; kept limits need less than 1
 REMEMBERED = 0.9  # chosen: share of the mean cost that is kept where few episodes end in a rollout: those that end weigh by their number
 SMALLEST_SPREAD = 1e-8
 
@@ -34,7 +38,8 @@ class PPOLagrangian(PPO):
     Args:
         policy, env: as PPO's; the environment is a ``MedsimVecEnv``, within wrappers or not, which has ``last_costs``.
         cost_limits: name -> the most that the mean episode may cost, at least one; costs without a limit are left alone.
-        multiplier_rate: how fast multipliers move with the violation (the integral part); multiplier_start: where they begin.
+        multiplier_rate: how fast multipliers move with the violation (the integral part); multiplier_start: where they begin;
+            multiplier_most: no multiplier is larger.
         proportional, derivative: the other parts of a PID controller; 0: the plain Lagrangian.
         cost_learning_rate, cost_net: of the critic of costs; cost_gae_lambda: of its advantages.
         more: PPO's own.
@@ -47,14 +52,18 @@ class PPOLagrangian(PPO):
     """
 
     def __init__(self, policy: Any, env: Any, *, cost_limits: Mapping[str, float] | None = None, multiplier_rate: float = 0.1,
-                 multiplier_start: float = 0.0, proportional: float = 0.0, derivative: float = 0.0, cost_learning_rate: float = 1e-3,
-                 cost_net: tuple[int, ...] = (64, 64), cost_gae_lambda: float = 0.95, **more: Any) -> None:  # fmt: skip
+                 multiplier_start: float = 0.0, multiplier_most: float = MOST, proportional: float = 0.0, derivative: float = 0.0,
+                 cost_learning_rate: float = 1e-3, cost_net: Sequence[int] = (64, 64), cost_gae_lambda: float = 0.95,
+                 **more: Any) -> None:  # fmt: skip
         self.cost_limits = {name: float(limit) for name, limit in (cost_limits or {}).items()}
         self.multiplier_rate, self.proportional, self.derivative = float(multiplier_rate), float(proportional), float(derivative)
-        self.multiplier_start, self.cost_learning_rate = float(multiplier_start), float(cost_learning_rate)
+        self.multiplier_start, self.multiplier_most = float(multiplier_start), float(multiplier_most)
+        self.cost_learning_rate = float(cost_learning_rate)
         self.cost_net, self.cost_gae_lambda = tuple(cost_net), float(cost_gae_lambda)
         if min(self.multiplier_rate, self.proportional, self.derivative, self.multiplier_start) < 0.0:
             raise ValueError("rates and starts of multipliers must not be below 0")
+        if not self.multiplier_most > 0.0 or self.multiplier_start > self.multiplier_most:
+            raise ValueError(f"multiplier_most must be above 0 and not below multiplier_start, not {multiplier_most}")
         if not 0.0 <= self.cost_gae_lambda <= 1.0 or not self.cost_learning_rate > 0.0:
             raise ValueError(
                 f"cost_gae_lambda must be from 0 to 1 and cost_learning_rate above 0, not {cost_gae_lambda} and {cost_learning_rate}"
@@ -150,10 +159,10 @@ class PPOLagrangian(PPO):
         self.mean_costs = mean if np.isnan(self.mean_costs).any() else kept * self.mean_costs + (1.0 - kept) * mean
         limits = np.array(list(self.cost_limits.values()))
         violation = (self.mean_costs - limits) / np.where(limits > 0.0, limits, 1.0)
-        self.integral = np.clip(self.integral + self.multiplier_rate * violation, 0.0, MOST)
+        self.integral = np.clip(self.integral + self.multiplier_rate * violation, 0.0, self.multiplier_most)
         rising = np.maximum(violation - self.violation, 0.0)
         self.violation = violation
-        self.weights = np.clip(self.integral + self.proportional * violation + self.derivative * rising, 0.0, MOST)
+        self.weights = np.clip(self.integral + self.proportional * violation + self.derivative * rising, 0.0, self.multiplier_most)
 
     def learn_costs(self, seen: Any, targets: Floats) -> None:
         """Fit the critic of costs to what they came to."""
@@ -162,7 +171,7 @@ class PPOLagrangian(PPO):
         with torch.no_grad():
             features = self.features_of(flattened(seen))
         for _ in range(self.n_epochs):
-            for rows in torch.randperm(n, device=self.device).split(self.batch_size):
+            for rows in torch.split(torch.randperm(n, device=self.device), self.batch_size):
                 loss = nn.functional.mse_loss(self.cost_critic(features[rows]), flat[rows])
                 self.cost_optimizer.zero_grad()
                 torch.autograd.backward(loss)

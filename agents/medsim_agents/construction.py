@@ -34,6 +34,10 @@ def build_environment(name: str, env_id: str, seed: int, options: Mapping[str, A
         from medsim_agents.perception import PerceptionVecWrapper, state_for
 
         env = PerceptionVecWrapper(env, state_for(env.observation_space))
+    if algorithm(name).budgets:
+        from medsim_agents.saute import SauteVecEnv
+
+        env = SauteVecEnv(env, **{key: hyperparameters[key] for key in ("cost_limits", "unsafe_reward") if key in hyperparameters})
     return normalised(env, hyperparameters)
 
 

@@ -10,19 +10,21 @@ from gymnasium import spaces
 
 from medsim.core.vector import PatientVectorEnv
 from medsim.hospital.policy import HospitalPolicy
-from medsim.policies.policy import Policy
+from medsim.policies.policy import Draws, Policy
+from medsim.policies.table import load_table
 from medsim.registry import is_hospital, make_task
 from medsim_agents.algorithms import algorithm
 from medsim_agents.construction import FROZEN, load_model
 from medsim_agents.normalisation import read_scale, scale_of
 from medsim_agents.option_files import refuse_if_changed
-from medsim_agents.run_folder import COMPLETE, NORMALISATION, RUN, part_of, read_run
+from medsim_agents.run_folder import COMPLETE, NORMALISATION, RUN, TABLE, part_of, read_run
 from medsim_agents.threads import single_threaded
 from medsim_agents.vec_env import doses_of
 
-__all__ = ["ModelPolicy", "load", "load_policy", "policy_in_training"]
+__all__ = ["DrawnPolicy", "ModelPolicy", "load", "load_policy", "policy_in_training"]
 
 Array = npt.NDArray[Any]
+DRAWN_STREAM = 1_000_010  # a stream of its own, away from the models' purposes and from other policies'
 
 
 class ModelPolicy:
@@ -69,6 +71,42 @@ class ModelPolicy:
         return np.asarray(actions) if self.doses is None else doses_of(actions, self.doses)
 
 
+class DrawnPolicy(ModelPolicy):
+    """A model with discrete actions that draws them by the probabilities that it has learnt: the same patient and step, the same draw.
+
+    The best policy within limits on costs decides by chance (Altman, Constrained Markov Decision Processes, 1999): of what was learnt the
+    likeliest actions alone are another policy, which may break a limit that the whole keeps.
+    """
+
+    def begin(self, env: PatientVectorEnv) -> None:
+        """Remember who the patients are."""
+        super().begin(env)
+        self.draws = Draws(env, DRAWN_STREAM)
+
+    def probabilities(self, observations: Any) -> npt.NDArray[np.float64]:
+        """Return the probability of each action, (n, actions)."""
+        seen = observations if self.scale is None else self.scale(observations)
+        with single_threaded():
+            distribution = self.model.policy.get_distribution(self.model.policy.obs_to_tensor(seen)[0]).distribution
+        found = distribution.probs.detach().numpy().astype(np.float64)
+        return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+    def act(self, observations: Any) -> Array:
+        """Return the actions (n,)."""
+        return self.decide(observations)[0]
+
+    def decide(self, observations: Any) -> tuple[Array, npt.NDArray[np.float64]]:
+        """Return the actions (n,) and their probabilities (n,)."""
+        chances = self.probabilities(observations)
+        actions = np.minimum((chances.cumsum(axis=1) < self.draws()[:, :1]).sum(axis=1), chances.shape[1] - 1)
+        return actions, chances[np.arange(len(actions)), actions]
+
+    def likelihood(self, observations: Any, actions: Array) -> npt.NDArray[np.float64]:
+        """Return the probabilities (n,) of actions (n,)."""
+        self.draws.step += 1
+        return self.probabilities(observations)[np.arange(len(actions)), actions]
+
+
 def scale_in_training(model: Any) -> Any:
     """Return the observation statistics that a model in training has now, or None if it has none."""
     normaliser = model.get_vec_normalize_env()
@@ -87,8 +125,13 @@ def treatment_policy(
     name: str, env_id: str, model: Any, scale: Any, options: Mapping[str, Any], hyperparameters: Mapping[str, Any]
 ) -> ModelPolicy:
     """Return a treatment's ``ModelPolicy``: one that sees through encoders, if the model was trained so."""
+    if algorithm(name).budgets:
+        from medsim_agents.saute import SautePolicy
+
+        return SautePolicy(name, model, scale, options)
     if hyperparameters.get("perception") != FROZEN:
-        return ModelPolicy(name, model, scale, options)
+        drawn = algorithm(name).constraints and isinstance(model.action_space, spaces.Discrete)
+        return (DrawnPolicy if drawn else ModelPolicy)(name, model, scale, options)
     from medsim_agents.perception import PerceivedPolicy, state_for
 
     return PerceivedPolicy(name, model, scale, options, state_for(make_task(env_id, **options).observation_space()))
@@ -107,7 +150,7 @@ def hospital_policy(name: str, env_id: str, options: Mapping[str, Any], models: 
 def load_policy(folder: str | Path) -> Any:
     """Return the policy of a finished training's run folder; it carries the environment options that it acts under.
 
-    Of a treatment it is a ``ModelPolicy``, for ``medsim.evaluation``; of a hospital a ``HospitalModelPolicy``, for
+    Of a treatment it is a ``ModelPolicy``, or a ``TablePolicy``, for ``medsim.evaluation``; of a hospital a ``HospitalModelPolicy``, for
     ``medsim.hospital.evaluation``.
 
     Raises:
@@ -123,6 +166,10 @@ def load_policy(folder: str | Path) -> Any:
     training = run["training"]
     name, env_id = training["algorithm"], training["env"]
     options = {option: value for option, value in training["options"].items() if option != "cohort"}
+    if algorithm(name).tabular:
+        table = load_table(folder / TABLE, env_id)
+        table.name = name
+        return table
 
     def saved(role: str | None) -> tuple[Any, Any]:
         normalisation = folder / part_of(NORMALISATION, role)

@@ -18,9 +18,22 @@ from medsim_agents.leaderboard.records import write_whole
 from medsim_agents.option_files import fingerprints, refuse_if_changed
 from medsim_agents.provenance import canonical_json, commit, hardware, versions
 
-__all__ = ["CHECKPOINT", "COMPLETE", "CURVE", "MODEL", "NORMALISATION", "RUN", "RunFolder", "read_curve", "read_run", "training_command"]
+__all__ = [
+    "CHECKPOINT",
+    "COMPLETE",
+    "CURVE",
+    "MODEL",
+    "NORMALISATION",
+    "RUN",
+    "TABLE",
+    "RunFolder",
+    "read_curve",
+    "read_run",
+    "training_command",
+]
 
 RUN, CURVE, MODEL, NORMALISATION, CHECKPOINT = "run.json", "curve.csv", "model.zip", "normalisation.json", "checkpoint.pkl"
+TABLE = "policy.npz"  # in place of the model where a table was learnt
 RUNNING, COMPLETE = "running", "complete"
 CURVE_COLUMNS = ("step", "return_mean", "cost_mean", "wall_s")
 
@@ -55,7 +68,7 @@ class RunFolder:
                 "command": command or training_command(self.training, self.path),
                 "training": plan,
                 "option_files": fingerprints(self.training.options),
-                "curve": f"mean return and cost on {judges_of(self.training.env)}, acting without exploration",
+                "curve": f"mean return and cost on {judges_of(self.training.env, self.training.algorithm)}, acting without exploration",
                 "versions": versions(),
                 "commit": commit(),
                 "hardware": dict(hardware(cores=1)),
@@ -70,7 +83,10 @@ class RunFolder:
         no longer needed."""
         for role, model in models.items():
             self._save(role, model)
-        steps = sum(int(model.num_timesteps) for model in models.values())
+        self.complete(sum(int(model.num_timesteps) for model in models.values()), course)
+
+    def complete(self, steps: int, course: Any) -> None:
+        """Write the final record of a training of so many steps, whose result is written; the checkpoint is no longer needed."""
         trained_s = course.wall_s - course.looking_s
         time_spent = {"wall_s": course.wall_s, "cpu_s": course.cpu_s, "steps_per_s": steps / trained_s if trained_s else 0.0}
         self.record |= {"status": COMPLETE, "ended": now(), "steps": steps, "time": time_spent}
@@ -130,8 +146,10 @@ def training_command(training: Any, folder: Path) -> str:
     return shlex.join(words)
 
 
-def judges_of(env_id: str) -> str:
+def judges_of(env_id: str, algorithm_name: str) -> str:
     """Return in words on whom a learning curve is measured."""
+    if algorithm(algorithm_name).tabular:
+        return "all patients, computed exactly"
     return "validation episodes" if is_hospital(env_id) else "validation patients of the train cohort"
 
 

@@ -62,9 +62,12 @@ def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: M
 
         given, settings = plan_data(env_id, given, settings)
     suited = suited_options(algorithm_name, env_id, given, settings.get("sharing", "shared"))
+    algorithm(algorithm_name).refuse_unless_limits_suit(make_task(env_id, **suited), settings.get("cost_limits"))
     if suited.get("cohort") == "test":
         raise ValueError("option cohort must not be 'test' in training: those patients are kept for evaluation")
     if "perception" in settings:
+        if algorithm(algorithm_name).budgets:
+            raise ValueError(f"{algorithm_name} shows budgets beside plain observations: leave perception out")
         from medsim_agents.perception import refuse_unless_perceivable
 
         refuse_unless_perceivable(settings["perception"], env_id, suited)
@@ -119,9 +122,10 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
 
     The folder then holds ``run.json`` (all that is needed to run it again), ``model.zip``, ``normalisation.json`` and ``curve.csv``; of a
     hospital whose roles learn each its own policy, ``model-ROLE.zip`` and ``normalisation-ROLE.json``; of an offline algorithm
-    ``model.safetensors``, which holds its normalisation.
+    ``model.safetensors``, which holds its normalisation; of a table, ``policy.npz``.
     While it trains, ``checkpoint.pkl`` holds its state; a training that was interrupted and went on ends with the same weights to
-    the bit as one that was not. Interrupt (Ctrl-C) once and it stops after the rollout at hand, with a checkpoint.
+    the bit as one that was not. Interrupt (Ctrl-C) once and it stops after the rollout at hand, with a checkpoint. A table, which is
+    learnt in seconds, has no checkpoint and begins anew.
 
     Args:
         progress: called with the number of environment steps made since the last call.
@@ -136,6 +140,11 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
 
     run = RunFolder(Path(folder), training)
     if run.begin(command):
+        return run.path
+    if algorithm(training.algorithm).tabular:
+        from medsim_agents.tabular import train_table
+
+        train_table(training, run, progress)
         return run.path
     with single_threaded(), interruptible() as asked_to_stop:
         if training.hyperparameters.get("sharing") == "role":

@@ -18,6 +18,8 @@ TRAIN_EXAMPLES = """examples:
   medsim train medsim/Glucose-v0 --algo dqn --set learning_rate=3e-4 --set net_arch='[128, 128]' --set days=7
   medsim evaluate medsim/Glucose-v0 --policy runs/glucose-v0-ppo-seed0
   medsim train medsim/Sepsis-v0 --algo cql --dataset data/medsim/sepsis/surviving-sepsis-v0
+  medsim train medsim/SepsisSCM-v0 --algo ppo-lagrangian --set cost_limits='{"ventilation": 3.0, "death": 0.1}'
+  medsim train medsim/SepsisSCM-v0 --algo q-learning
   medsim train medsim/HospitalFlow-v0 --algo maskable-ppo
   medsim train medsim/HospitalFlow-v0 --algo maskable-ppo --set sharing=role --set rounds=8
 
@@ -64,8 +66,9 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.epilog = TRAIN_EXAMPLES
     parser.add_argument("env", help="an environment's id")
-    parser.add_argument("--algo", required=True, help="ppo, a2c, dqn, sac, td3, qrdqn, recurrent-ppo, maskable-ppo or tqc; offline bc,"
-                        " cql, iql, bcq or td3-bc")  # fmt: skip
+    parser.add_argument(
+        "--algo", required=True, help="an algorithm, such as ppo, dqn, sac, maskable-ppo, ppo-lagrangian or cql; agents/README.md lists all"
+    )
     parser.add_argument("--dataset", metavar="FOLDER", help="of medsim dataset make: what an offline algorithm learns from (default: the"
                         " protocol's decisions, by chance, on training patients)")  # fmt: skip
     parser.add_argument(
@@ -102,7 +105,7 @@ def run_train(args: argparse.Namespace) -> int:
         print(json.dumps({"folder": str(folder), **run, "learning_curve": curve}, indent=1))
         return 0
     print(done_text(run, finished))
-    print(f"mean return on {judges_of(args.env)} {curve[0]['return_mean']:.2f} before, {curve[-1]['return_mean']:.2f} after")
+    print(f"mean return on {judges_of(args.env, args.algo)} {curve[0]['return_mean']:.2f} before, {curve[-1]['return_mean']:.2f} after")
     if curve[-1]["return_mean"] < curve[0]["return_mean"]:
         print("warning: worse after training than before: more steps, another seed or other settings are needed")
     print(f"run folder {folder}")

@@ -167,6 +167,11 @@ class PatientVectorEnv(gym.vector.VectorEnv[Any, Array, Array]):
         self._waiting |= ended
         return np.asarray(ended)
 
+    @property
+    def running(self) -> npt.NDArray[np.bool_]:
+        """Which environments have a running episode, (n,): all but those that only ``reset`` can begin."""
+        return ~self._waiting
+
     def _info(self, out: npt.NDArray[np.float64], state: npt.NDArray[np.float64] | None = None) -> dict[str, Any]:
         """Return the infos as arrays over environments; rows of ``out`` (and ``state``, default: now) are handed over, not copied."""
         batch = self.batch

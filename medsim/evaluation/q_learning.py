@@ -12,7 +12,7 @@ from medsim.core import kernels as k
 from medsim.core.decision_tables import DecisionTable, deterministic_table
 from medsim.core.tabular import TabularTask
 from medsim.core.vector import PatientVectorEnv
-from medsim.evaluation.exact import Problem, best_actions, evaluate_table
+from medsim.evaluation.exact import Exact, Problem, best_actions, evaluate_table
 from medsim.policies.table import codes_by
 
 __all__ = ["Learned", "QLearning", "learn"]
@@ -47,18 +47,29 @@ class Learned:
     curve: list[tuple[int, float]]
 
 
-def learn(task: TabularTask, settings: QLearning, discount: float | None = None, progress: Callable[[int], None] | None = None) -> Learned:
-    """Return what Q-learning learns from patients of a task, by what it sees of them; it is told neither tables nor states."""
+def learn(task: TabularTask, settings: QLearning, discount: float | None = None, progress: Callable[[int], None] | None = None,
+          look: Callable[[int, Exact], None] | None = None) -> Learned:  # fmt: skip
+    """Return what Q-learning learns from patients of a task, by what it sees of them; it is told neither tables nor states.
+
+    Args:
+        progress: called with the number of steps made since the last call; look: called with the steps made and what the greedy policy is
+            worth, before the first step and at every point of the curve.
+    """
     problem, learner = Problem(task, discount), Learner(task, settings, task.discount if discount is None else discount)
     rounds = max(1, settings.steps // settings.patients)
     marks = {max(1, rounds * (i + 1) // settings.curve_points) for i in range(settings.curve_points)}
     curve = []
+    if look is not None:
+        look(0, evaluate_table(problem, learner.greedy()))
     for number in range(1, rounds + 1):
         learner.step(number / rounds)
         if progress is not None:
             progress(settings.patients)
         if number in marks:
-            curve.append((number * settings.patients, evaluate_table(problem, learner.greedy()).value))
+            worth = evaluate_table(problem, learner.greedy())
+            curve.append((number * settings.patients, worth.value))
+            if look is not None:
+                look(number * settings.patients, worth)
     return Learned(table=learner.greedy(), curve=curve)
 
 

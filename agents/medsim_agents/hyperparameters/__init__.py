@@ -38,6 +38,7 @@ discount of an hour, in place of gamma, which is that of a decision (both: ``sha
 BY_ROLE = "by_role"  # a table of an algorithm's: what holds in place of its settings where each role learns its own policy
 OF_THE_WHOLE = ("steps", "rounds", "sharing", "of_role", "action", "env_options", "perception")  # no role has its own
 
+LIKE = "like"  # in a file: the table whose settings an algorithm shares, but for its own
 UNTUNED = "hospital.toml"  # settings of hospitals that have no file of their own
 
 
@@ -66,7 +67,7 @@ def load_hyperparameters(env_id: str, algorithm_name: str, sharing: str = "share
         raise ValueError(f"{name} has no settings for {algorithm_name}; it has {', '.join(found)}")
     settings = found[algorithm_name]
     by_role = settings.pop(BY_ROLE, {})
-    return {**settings, **by_role} if sharing == "role" else settings
+    return {**algorithm(algorithm_name).defaults, **settings, **(by_role if sharing == "role" else {})}
 
 
 def settings_of_role(settings: Mapping[str, Any], role: str) -> dict[str, Any]:
@@ -85,13 +86,30 @@ def parse_hyperparameters(text: str, name: str) -> dict[str, dict[str, Any]]:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{name} is not TOML: {error}") from error
     known = [one.name for one in ALGORITHMS]
-    for table, settings in tables.items():
-        if table not in known or not isinstance(settings, dict):
+    for table in tables:
+        if table not in known or not isinstance(tables[table], dict):
             raise ValueError(f"{name}: unknown table [{table}]; allowed are {', '.join(known)}")
+        settings = tables[table] = with_settings_of_another(tables, table, name)
         shared = {key: value for key, value in settings.items() if key != BY_ROLE}
         check_hyperparameters(shared, table, f"{name}, [{table}]")
         check_hyperparameters(settings.get(BY_ROLE, {}), table, f"{name}, [{table}.{BY_ROLE}]")
     return tables
+
+
+def with_settings_of_another(tables: Mapping[str, Any], table: str, name: str) -> dict[str, Any]:
+    """Return a table's settings, over those of the table that it names with ``like``; what the other has for roles is its own.
+
+    Raises:
+        ValueError: there is no such table above it.
+    """
+    settings = dict(tables[table])
+    other = settings.pop(LIKE, None)
+    if other is None:
+        return settings
+    above = list(tables)[: list(tables).index(table)]
+    if other not in above:
+        raise ValueError(f"{name}, [{table}]: {LIKE} must be a table above it, one of {', '.join(above) or 'none'}, not {other!r}")
+    return {**{key: value for key, value in tables[other].items() if key != BY_ROLE}, **settings}
 
 
 def check_hyperparameters(settings: Mapping[str, Any], algorithm_name: str, where: str) -> None:

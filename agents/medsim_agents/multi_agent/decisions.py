@@ -109,11 +109,21 @@ class DecisionVecEnv(HospitalRows):
 
     Args:
         task: a hospital's; n: how many of it; seed: None: a fresh one. first_slot: row k is slot ``first_slot + k`` of the seed.
+
+    Attributes:
+        last_costs: harms of the last step, (n, costs), zeros after ``reset``; cost_names: their names.
     """
 
     def __init__(self, task: HospitalTask, n: int, *, seed: int | None = None, first_slot: int = 0) -> None:
         super().__init__(task, n, SharedView(task), first_slot)
+        self.cost_names = tuple(self.batch.cost_names)
+        self.last_costs = np.zeros((n, len(self.cost_names)))
         self.seed(seed)
+
+    def reset(self) -> Array:
+        """Begin an episode in every hospital; returns what the asked agents see (n, k)."""
+        self.last_costs = np.zeros_like(self.last_costs)
+        return super().reset()
 
     def step_wait(self) -> tuple[Array, Array, Array, list[Info]]:
         """Answer all questions; returns observations (n, k), rewards (n,), who has ended (n,), infos. All arrays are the caller's own.
@@ -124,6 +134,7 @@ class DecisionVecEnv(HospitalRows):
         assert self._actions is not None
         self.batch.step(self._actions)
         rewards = self._count()
+        self.last_costs = self.batch.costs.copy()  # an episode that begins anew clears the batch's own
         self.sums.lengths += 1
         ended = self.batch.ended.copy()
         infos = self._finish(ended) if ended.any() else self._nothing
