@@ -11,6 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from medsim_agents.checkpoint import Course, write_checkpoint
 from medsim_agents.policies import policy_in_training
 from medsim_agents.run_folder import RunFolder
+from medsim_agents.schedules import move
 from medsim_agents.training import Training, seconds_now
 from medsim_agents.validation import validate
 
@@ -49,6 +50,9 @@ class Looker(BaseCallback):
             self.last_checkpoint = seconds_now()[0]
         if stop:
             raise TrainingInterrupted(f"stopped at {self.num_timesteps} of {steps} steps; the same command goes on from there")
+
+    def _on_rollout_end(self) -> None:
+        move(self.model)
 
     def look(self) -> None:
         """Add a point to the learning curve."""

@@ -6,12 +6,12 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from medsim.registry import is_hospital
+from medsim_agents.device import card_in_use
 from medsim_agents.hyperparameters import load_hyperparameters
 from medsim_agents.leaderboard.records import write_whole
 from medsim_agents.option_files import fingerprints, refuse_if_changed
@@ -38,7 +38,7 @@ class RunFolder:
         Raises:
             ValueError: the folder holds another training, or a file that the options name is gone or has changed.
         """
-        plan = json.loads(canonical_json(asdict(self.training)))
+        plan = json.loads(canonical_json(self.training.plan()))
         if (self.path / RUN).is_file():
             self.record = read_run(self.path)
             if self.record["training"] != plan:
@@ -53,11 +53,12 @@ class RunFolder:
                 "status": RUNNING,
                 "command": command or training_command(self.training, self.path),
                 "training": plan,
+                "settings_from": self.training.origin.record() if self.training.origin else None,
                 "option_files": fingerprints(self.training.options),
                 "curve": f"mean return and cost on {judges_of(self.training.env)}, acting without exploration",
                 "versions": versions(),
                 "commit": commit(),
-                "hardware": dict(hardware(cores=1)),
+                "hardware": dict(hardware(cores=1, gpu=card_in_use(self.training.hyperparameters))),
                 "began": now(),
                 "resumed": [],
             }

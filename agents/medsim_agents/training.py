@@ -9,7 +9,8 @@ from typing import Any
 
 from medsim.registry import is_hospital, make_task
 from medsim_agents.algorithms import algorithm, suited_options
-from medsim_agents.hyperparameters import check_hyperparameters, load_hyperparameters, settings_of_role
+from medsim_agents.device import device_of
+from medsim_agents.hyperparameters import Origin, check_hyperparameters, load_hyperparameters, origin_of, read_settings, settings_of_role
 from medsim_agents.threads import single_threaded
 
 __all__ = ["Training", "plan_training", "train"]
@@ -28,6 +29,7 @@ class Training:
         hyperparameters: all settings, with ``steps`` and ``n_envs``; options: of the environment.
         validation_patients: whom the learning curve is measured on (of hospitals: how many episodes); curve_points: how often, beside
             the start.
+        origin: where the settings come from; it decides nothing, and is recorded.
     """
 
     env: str
@@ -37,14 +39,21 @@ class Training:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     validation_patients: int = 64
     curve_points: int = 25
+    origin: Origin | None = field(default=None, compare=False)
+
+    def plan(self) -> dict[str, Any]:
+        """Return as plain data what decides the result."""
+        return {name: value for name, value in vars(self).items() if name != "origin"}
 
 
 def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: Mapping[str, Any] | None = None,
-                  validation_patients: int | None = None, curve_points: int = 25, **changes: Any) -> Training:  # fmt: skip
+                  validation_patients: int | None = None, curve_points: int = 25, config: str | Path | None = None,
+                  **changes: Any) -> Training:  # fmt: skip
     """Return a training with an environment's tuned settings, but for the changes given.
 
     Args:
         validation_patients: None: 64, and 16 episodes of a hospital.
+        config: a file of settings in place of the environment's own, such as one that ``medsim tune`` wrote.
 
     Raises:
         ValueError: no such environment or algorithm, they do not go together, or a setting or option is not allowed.
@@ -54,7 +63,9 @@ def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: M
         suited_options(algorithm_name, env_id, options, changes.get("sharing", "shared"))
         refuse_unless_roles(env_id, options or {}, changes.get("of_role", {}))
     sharing = changes.get("sharing", "shared")
-    settings = {**sharing_of(env_id, changes), **load_hyperparameters(env_id, algorithm_name, sharing), **changes}
+    theirs = load_hyperparameters(env_id, algorithm_name, sharing) if config is None else read_settings(config, algorithm_name, sharing)
+    settings = {**sharing_of(env_id, changes), **theirs, **changes}
+    device_of(settings)
     tuned_for = settings.pop("action", None)
     given = {**({"action": tuned_for} if tuned_for else {}), **(options or {})}
     suited = suited_options(algorithm_name, env_id, given, settings.get("sharing", "shared"))
@@ -81,6 +92,7 @@ def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: M
         hyperparameters=settings,
         validation_patients=validation_patients or (VALIDATION_EPISODES if is_hospital(env_id) else VALIDATION_PATIENTS),
         curve_points=curve_points,
+        origin=origin_of(env_id, algorithm_name, settings, config),
     )
 
 
@@ -156,11 +168,13 @@ def prepare(training: Training, run: Any) -> tuple[Any, Any]:
     """Return the model at the point where training goes on, and the course so far."""
     from medsim_agents.checkpoint import Course, read_checkpoint, restore_model
     from medsim_agents.construction import build_environment, build_model
+    from medsim_agents.schedules import follow
 
     env = build_environment(training.algorithm, training.env, training.seed, training.options, training.hyperparameters)
     if run.checkpoint.is_file():
         content = read_checkpoint(run.checkpoint)
-        return restore_model(content, training.algorithm, env), content["course"]
+        model = restore_model(content, training.algorithm, env, device_of(training.hyperparameters))
+        return follow(model, training.hyperparameters), content["course"]
     return build_model(training.algorithm, env, training.seed, training.hyperparameters), Course()
 
 

@@ -24,6 +24,11 @@ TRAIN_EXAMPLES = """examples:
 needed to train it again. Interrupt with Ctrl-C whenever you like: the same command goes on where it stopped, and ends with the same
 weights as if it had not.
 
+A setting that changes in the course of a training (learning_rate, clip_range, ent_coef, exploration_rate) is a text:
+  --set learning_rate=linear:3e-4                  a straight line from 3e-4 to 0
+  --set clip_range=linear:0.3:0.1:0.5              to 0.1 in the first half of the training, and there it stays
+  --set exploration_rate=exponential:1.0:0.02:0.4  of dqn and qrdqn: by the same factor in each part of the way
+
 hospitals: every decision is a step. maskable-ppo chooses among what is allowed; the others can choose what is forbidden, which does nothing
 and costs. Two settings say how several roles learn:
   sharing=shared   one policy for all roles, which is told who is asked (default)
@@ -72,6 +77,10 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of patients, networks and exploration (default %(default)s)")
     parser.add_argument("--out", type=Path, help="run folder (default: runs/ENV-ALGO-seedSEED)")
     parser.add_argument("--envs", type=int, help="patients or hospitals side by side (default: the tuned number)")
+    parser.add_argument("--config", type=Path, help="a file of settings in place of the tuned ones, such as one that medsim tune wrote")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), help="where networks learn (default cpu; only there a seed gives the same bits again)"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the algorithm or an option of the environment"
     )
@@ -116,10 +125,10 @@ def planned(args: argparse.Namespace) -> Any:
     from medsim_agents.hyperparameters import TRAINING
     from medsim_agents.training import plan_training
 
-    named = {name: value for name, value in (("steps", args.steps), ("n_envs", args.envs)) if value is not None}
+    named = {name: value for name, value in (("steps", args.steps), ("n_envs", args.envs), ("device", args.device)) if value is not None}
     changes, options = sort_settings(args.algo, {**parse_settings(args.set), **named})
     try:
-        return plan_training(args.env, args.algo, seed=args.seed, options=options, **changes)
+        return plan_training(args.env, args.algo, seed=args.seed, options=options, config=args.config, **changes)
     except ValueError as error:
         if not str(error).startswith("unknown option"):
             raise
