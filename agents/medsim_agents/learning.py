@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -27,8 +27,9 @@ class Looker(BaseCallback):
     counts steps, and stops on request."""
 
     def __init__(self, training: Training, run: RunFolder, course: Course, checkpoint_every_s: float, asked_to_stop: Callable[[], bool],
-                 progress: Callable[[int], None] | None) -> None:  # fmt: skip
+                 progress: Callable[[int], None] | None, looked: Callable[[Mapping[str, float]], None] | None = None) -> None:  # fmt: skip
         super().__init__()
+        self.looked = looked
         self.training, self.run_folder, self.course = training, run, course
         self.checkpoint_every_s, self.asked_to_stop, self.progress = checkpoint_every_s, asked_to_stop, progress
         self.began = seconds_now()
@@ -69,6 +70,8 @@ class Looker(BaseCallback):
             }
         )
         self.run_folder.write_curve(self.course.curve)
+        if self.looked is not None:
+            self.looked(self.course.curve[-1])
 
     def look_for_the_last_time(self) -> None:
         """Add the trained policy's point, unless the last one is its own."""

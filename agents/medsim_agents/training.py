@@ -122,7 +122,8 @@ def refuse_unless_roles(env_id: str, options: Mapping[str, Any], of_role: Mappin
 
 
 def train(training: Training, folder: str | Path, progress: Callable[[int], None] | None = None, *,
-          checkpoint_every_s: float = CHECKPOINT_EVERY_S, command: str | None = None) -> Path:  # fmt: skip
+          checkpoint_every_s: float = CHECKPOINT_EVERY_S, command: str | None = None,
+          looked: Callable[[Mapping[str, float]], None] | None = None) -> Path:  # fmt: skip
     """Train an agent, or go on training it, and return its run folder.
 
     The folder then holds ``run.json`` (all that is needed to run it again), ``model.zip``, ``normalisation.json`` and ``curve.csv``; of a
@@ -133,6 +134,7 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
     Args:
         progress: called with the number of environment steps made since the last call.
         checkpoint_every_s: seconds between checkpoints; command: what to type to run it again (for the record).
+        looked: called with each point of the learning curve (not where each role learns its own policy); what it raises ends the training.
 
     Raises:
         ValueError: the folder holds another training, or a file that the options name is gone or has changed.
@@ -153,7 +155,7 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
         model, course = prepare(training, run)
         if progress is not None and model.num_timesteps:
             progress(model.num_timesteps)
-        looker = Looker(training, run, course, checkpoint_every_s, asked_to_stop, progress)
+        looker = Looker(training, run, course, checkpoint_every_s, asked_to_stop, progress, looked)
         remaining = training.hyperparameters["steps"] - model.num_timesteps
         more = algorithm(training.algorithm).learning_arguments(model.env)
         model.learn(max(remaining, 0), callback=looker, reset_num_timesteps=False, log_interval=None, **more)

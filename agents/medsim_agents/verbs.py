@@ -1,4 +1,4 @@
-"""The verbs that agents contribute to the ``medsim`` command: ``train`` and ``benchmark``."""
+"""The verbs that agents contribute to the ``medsim`` command: ``train``, ``tune`` and ``benchmark``."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 from medsim.cli.progress import Progress
 from medsim.cli.verbs import Verb, parse_settings, silence_gym_notice
+from medsim_agents import tune_verb
 
 __all__ = ["verbs"]
 
@@ -57,6 +58,7 @@ def verbs() -> tuple[Verb, ...]:
     """Return the verbs (entry point of ``medsim.verbs``)."""
     return (
         Verb("train", "train an agent", configure_train, run_train),
+        tune_verb.VERB,
         Verb("benchmark", "train and judge agents beside the reference policies, and rank them", configure_benchmark, run_benchmark),
     )
 
