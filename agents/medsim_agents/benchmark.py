@@ -13,7 +13,7 @@ from typing import Any
 
 from medsim_agents.device import card_in_use
 from medsim_agents.hyperparameters import Origin
-from medsim_agents.judging import judged, makers_of, role_of
+from medsim_agents.judging import judged, makers_of, plays_there, role_of
 from medsim_agents.leaderboard.records import Record, Result, validate_record, write_record
 from medsim_agents.provenance import canonical_json, commit, hardware, versions
 from medsim_agents.suites import Agent, Board, Suite, suite
@@ -80,8 +80,13 @@ def _reference_jobs(name: str, board: Board) -> list[Job]:
     return [
         Job(suite=name, env=board.env, settings=dict(board.settings), policy=policy, kind="reference", seed=0, steps=0,
             hyperparameters={}, evaluation=_evaluation(board))
-        for policy in (there_are if board.references is None else board.references)
+        for policy in (all_that_play(board) if board.references is None else board.references)
     ]  # fmt: skip
+
+
+def all_that_play(board: Board) -> list[str]:
+    """Return the names of an environment's reference policies, without those that are for another variant of it."""
+    return [name for name, make in makers_of(board.env).items() if plays_there(board.env, make(), board.settings)]
 
 
 def _agent_jobs(name: str, board: Board) -> list[Job]:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from medsim.evaluation.rollout import evaluate
-from medsim.hospital.evaluation import evaluate_hospital
+from medsim.hospital.evaluation import differing, evaluate_hospital
 from medsim.policies import hospital_policies, reference_policies
 from medsim.registry import EnvironmentCard, HospitalCard, card, hospital_card, is_hospital
 from medsim_agents.leaderboard.records import Result, Role
 
-__all__ = ["WATCHED", "card_of", "judged", "makers_of", "role_of"]
+__all__ = ["WATCHED", "card_of", "judged", "makers_of", "plays_there", "role_of"]
 
 WATCHED = "watched_to_the_end"  # the outcome of every episode of a hospital
 
@@ -30,6 +30,12 @@ def makers_of(env_id: str) -> Mapping[str, Callable[[], Any]]:
         ValueError: there is no environment of that id.
     """
     return hospital_policies(env_id) if is_hospital(env_id) else reference_policies(env_id)
+
+
+def plays_there(env_id: str, policy: Any, settings: Mapping[str, Any]) -> bool:
+    """Return whether a policy acts in the very environment that floor and ceiling were measured in: some are for another variant of a
+    hospital."""
+    return not is_hospital(env_id) or not differing(env_id, {**policy.options, **settings})
 
 
 def role_of(env_id: str, policy: str) -> Role:

@@ -122,8 +122,9 @@ def training_command(training: Any, folder: Path) -> str:
     """Return what to type to run a training again: only settings that differ from the tuned ones are named."""
     tuned = load_hyperparameters(training.env, training.algorithm, training.hyperparameters.get("sharing", "shared"))
     changed = {name: value for name, value in training.hyperparameters.items() if name != "steps" and tuned.get(name) != value}
-    words = ["medsim", "train", training.env, "--algo", training.algorithm, "--steps", str(training.hyperparameters["steps"])]
-    words += ["--seed", str(training.seed), "--out", str(folder)]
+    words = ["medsim", "train", training.env]
+    words += ["--from", training.begins_with["run"]] if training.begins_with else ["--algo", training.algorithm]
+    words += ["--steps", str(training.hyperparameters["steps"]), "--seed", str(training.seed), "--out", str(folder)]
     for name, value in {**training.options, **changed}.items():
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(words)

@@ -29,6 +29,7 @@ class Training:
         hyperparameters: all settings, with ``steps`` and ``n_envs``; options: of the environment.
         validation_patients: whom the learning curve is measured on (of hospitals: how many episodes); curve_points: how often, beside
             the start.
+        begins_with: of a continuation: the ``run`` folder whose policy it begins with, and the ``sha256`` of that.
         origin: where the settings come from; it decides nothing, and is recorded.
     """
 
@@ -39,11 +40,12 @@ class Training:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     validation_patients: int = 64
     curve_points: int = 25
+    begins_with: Mapping[str, str] | None = None
     origin: Origin | None = field(default=None, compare=False)
 
     def plan(self) -> dict[str, Any]:
         """Return as plain data what decides the result."""
-        return {name: value for name, value in vars(self).items() if name != "origin"}
+        return {name: value for name, value in vars(self).items() if name != "origin" and (name != "begins_with" or value is not None)}
 
 
 def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: Mapping[str, Any] | None = None,
@@ -177,7 +179,12 @@ def prepare(training: Training, run: Any) -> tuple[Any, Any]:
         content = read_checkpoint(run.checkpoint)
         model = restore_model(content, training.algorithm, env, device_of(training.hyperparameters))
         return follow(model, training.hyperparameters), content["course"]
-    return build_model(training.algorithm, env, training.seed, training.hyperparameters), Course()
+    model = build_model(training.algorithm, env, training.seed, training.hyperparameters)
+    if training.begins_with is not None:
+        from medsim_agents.continuation import begin_with
+
+        begin_with(model, training)
+    return model, Course()
 
 
 def default_folder(training: Training) -> Path:

@@ -229,7 +229,8 @@ def worth(plan: Search, settings: Mapping[str, Any], folder: Path, trial: Any) -
     Raises:
         optuna.TrialPruned: a trial was given, and it has fallen behind.
     """
-    values, place = [], 0
+    values: list[float] = []
+    place = 0
     for seed in plan.seeds:
 
         def looked(point: Mapping[str, float]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from medsim.cli.verbs import silence_gym_notice
 from medsim.registry import is_hospital
-from medsim_agents.benchmark import Job, jobs_of
+from medsim_agents.benchmark import Job, all_that_play, jobs_of
 from medsim_agents.judging import judged, makers_of
 from medsim_agents.policies import load_policy
 from medsim_agents.provenance import commit, hardware, versions
@@ -61,19 +61,18 @@ def judging_s(board: Board, policy: Any) -> float:
 
 
 def measure() -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "commit": commit(),
-        "hardware": dict(hardware(cores=1)),
-        "versions": versions(),
-        "agents": {},
-        "references": {},
-    }
+    """What is measured already stays: delete the file to begin anew."""
+    found: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {"agents": {}, "references": {}}
+    found |= {"commit": commit(), "hardware": dict(hardware(cores=1)), "versions": versions()}
     for board in suite("full").boards:
-        found["agents"][board.env] = {}
+        agents = found["agents"].setdefault(board.env, {})
         for agent in board.agents:
-            found["agents"][board.env][agent.algorithm] = measured(board, agent.algorithm)
-            print(board.env, agent.algorithm, found["agents"][board.env][agent.algorithm], flush=True)
-        found["references"][board.env] = {name: judging_s(board, make()) for name, make in makers_of(board.env).items()}
+            if agent.algorithm not in agents:
+                agents[agent.algorithm] = measured(board, agent.algorithm)
+                print(board.env, agent.algorithm, agents[agent.algorithm], flush=True)
+        if board.env not in found["references"]:
+            found["references"][board.env] = {name: judging_s(board, makers_of(board.env)[name]()) for name in all_that_play(board)}
+        FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return found
 
 
@@ -110,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", action="store_true")
     if not parser.parse_args().table:
-        FILE.write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")
+        measure()
     print(table(json.loads(FILE.read_text(encoding="utf-8"))))
 
 
