@@ -7,7 +7,8 @@ import sys
 import pytest
 
 pytest.importorskip("stable_baselines3")
-optuna = pytest.importorskip("optuna")
+pytest.importorskip("optuna")
+import optuna
 
 from medsim_agents import load_hyperparameters, plan_training, train
 from medsim_agents.algorithms import ALGORITHMS
