@@ -160,6 +160,33 @@ def test_an_agent_that_needs_other_actions_stands_on_the_same_board(tmp_path):
     assert record["role"] == "agent"
 
 
+def test_a_hospital_is_a_board_like_any_other(tmp_path):
+    small = {"steps": 256, "n_envs": 4, "n_steps": 16, "batch_size": 64, "net_arch": [8]}
+    agents = (Agent(algorithm="maskable-ppo", seeds=(0,), changes=small),)
+    board = Board(env="medsim/ICUAdmission-v0", agents=agents, references=("random", "admit-all", "optimal"), patients=3, curve_points=1,
+                  validation_patients=2)  # fmt: skip
+    hospital = Suite(name="hospital", purpose="tests", boards=(board,))
+    records = load_records(run_suite(hospital, tmp_path, engine="serial"))
+    assert {record["job"]["policy"]: record["role"] for record in records} == {
+        "random": "floor", "admit-all": "protocol", "optimal": "ceiling", "maskable-ppo": "agent",
+    }  # fmt: skip
+    assert all(record["result"]["outcomes"] == {"watched_to_the_end": 3} for record in records)
+    assert {row.policy for row in leaderboard(records, repetitions=20)} == {record["job"]["policy"] for record in records}
+    assert all("forbidden_action" in record["result"]["costs"] for record in records)
+    with pytest.raises(ValueError, match=r"with .*horizon.* has no floor and ceiling"):
+        run_job(replace(jobs_of(hospital)[-1], settings={"horizon_days": 1}), tmp_path)
+
+
+def test_a_record_says_where_the_settings_of_an_agent_come_from(serial_results):
+    for record in load_records(serial_results):
+        if record["job"]["kind"] == "reference":
+            assert "settings_from" not in record
+        else:
+            assert record["settings_from"]["file"] == "glucose.toml"
+            assert record["settings_from"]["trials"] == {"ppo": 13, "dqn": 4}[record["job"]["policy"]]
+            assert "net_arch" in record["settings_from"]["changed"]
+
+
 # The verb
 
 

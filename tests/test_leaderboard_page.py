@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 
 from medsim_agents.leaderboard import format_table, leaderboard, rows_as_json, write_page
-from medsim_agents.leaderboard.charts import pareto_front, ticks
+from medsim_agents.leaderboard.charts import pareto_front
+from medsim_agents.leaderboard.strokes import ticks
+from tests.browser import Page, chromium
 
 RECORD = json.loads((Path(__file__).parent / "reference" / "fictional_record.json").read_text())
 
@@ -108,6 +110,46 @@ def test_the_pareto_front_holds_who_is_not_beaten_in_both(rows):
     assert all(one.mean_return.value < other.mean_return.value for one, other in pairwise(front))
 
 
+@pytest.mark.parametrize("name", ["glucose_below_70", "glucose_below_54"])
+def test_a_pareto_front_of_one_cost_holds_who_is_not_beaten_in_both(rows, name):
+    board = [row for row in rows if row.board == rows[0].board]
+    front = pareto_front(board, lambda row: row.costs[name])
+    for row in board:
+        better = (other for other in board if other.mean_return.value > row.mean_return.value)
+        assert (row in front) == (not any(other.costs[name].value <= row.costs[name].value for other in better))
+
+
+def test_the_chances_of_two_policies_against_each_other_make_one(rows):
+    board = {row.policy: row for row in rows if row.board == rows[0].board}
+    for policy, row in board.items():
+        assert set(row.better_than) == set(board) - {policy}
+        for other, chance in row.better_than.items():
+            mirrored = board[other].better_than[policy]
+            assert chance.value + mirrored.value == pytest.approx(1.0)
+            assert (chance.low, chance.high) == pytest.approx((1 - mirrored.high, 1 - mirrored.low))
+            assert chance.low <= chance.value <= chance.high
+    assert board["fictional_heron"].better_than["protocol"] == board["fictional_heron"].improvement_over_protocol
+
+
+def test_a_profile_says_which_share_of_patients_did_better_than_a_score(rows, records):
+    row = next(row for row in rows if row.policy == "fictional_moth")
+    ours = [r["result"]["normalised"] for r in records if r["job"]["policy"] == row.policy and r["job"]["env"] == row.board.env]
+    for point in row.profile:
+        assert point.share.value == pytest.approx(np.mean(np.array(ours) > point.score))
+        assert point.share.low <= point.share.value <= point.share.high
+    assert len(row.profile) == 41
+
+
+def test_a_configuration_is_named_by_what_it_is_made_of(records):
+    one = next(record for record in records if record["job"]["policy"] == "fictional_heron")
+    other = copy.deepcopy(one)
+    other["job"]["hyperparameters"] = {**one["job"]["hyperparameters"], "gamma": 0.5}
+    other["job"] |= {"policy": "fictional_newt", "id": "f" * 16}
+    first, second = leaderboard([one, other], repetitions=20)
+    assert first.configuration != second.configuration
+    assert len(first.configuration) == 12
+
+
 def test_the_text_table_lines_up_and_says_who_is_tied(rows):
     text = format_table(rows)
     header, first = (next(line for line in text.splitlines() if line.lstrip().startswith(start)) for start in ("rank", "1"))
@@ -167,6 +209,18 @@ def test_the_page_escapes_what_records_say(tmp_path):
     text = write_page([made], tmp_path / "page.html").read_text()
     assert "<img" not in text
     assert "&lt;img" in text
+
+
+def test_a_run_card_says_everything_that_is_known_of_a_row(tmp_path):
+    made = copy.deepcopy(RECORD)
+    made["job"]["hyperparameters"] = {"learning_rate": "linear:3e-4", "env_options": {"reward": "shaped"}}
+    made["settings_from"] = {"file": "fable.toml", "sha256": "0123456789ab", "trials": 12, "changed": ["gamma"]}
+    made["submission"] = {"by": "A. N. Other", "how": "a record", "verified": False}
+    text = write_page([made], tmp_path / "page.html").read_text()
+    for said in ("learning_rate: linear:3e-4", "trained under {&quot;reward&quot;: &quot;shaped&quot;}",
+                 "fable.toml (<code>0123456789ab</code>), best of 12 trials on validation patients; changed: gamma",
+                 "submitted by A. N. Other, not verified", "Seeds", "Configuration", "Commit", "Versions", "Hardware"):  # fmt: skip
+        assert said in text
 
 
 def test_every_tag_is_closed(page):
@@ -243,21 +297,50 @@ def test_pressing_a_head_sorts_best_first_and_pressing_again_turns_it_round(open
     assert first_column(open_in_browser(pressed.as_uri())) == [row.policy for row in worst_first]
 
 
-WIDTHS = (1440, 390)
-# In frames, since a window of Chromium is never narrower than 500 pixels.
-FRAME = '<iframe style="border:0;width:{width}px;height:900px" srcdoc="{page}"></iframe>'
-MEASURE = """<script>onload = () => {
-  const frames = [...document.querySelectorAll("iframe")];
-  const roots = frames.map((frame) => frame.contentDocument.documentElement.dataset);
-  document.title = roots.map((seen) => `${seen.scrollWidth} of ${seen.clientWidth}`).join(", ");
-};</script>"""
+@pytest.fixture
+def opened(page, tmp_path):
+    """Opens the page in a window of a width; its keys can be pressed."""
+    if chromium() is None:
+        pytest.skip("no chromium on this machine: the page was not opened in a browser")
+    pages = []
+
+    def at(width):
+        pages.append(Page(page.as_uri(), tmp_path / f"profile-{width}", width))
+        return pages[-1]
+
+    yield at
+    for one in pages:
+        one.close()
 
 
-def test_the_page_does_not_scroll_sideways(open_in_browser, page, tmp_path):
-    framed = tmp_path / "framed.html"
-    frames = [FRAME.format(width=width, page=html.escape(page.read_text())) for width in WIDTHS]
-    framed.write_text(f"<!doctype html><title></title>{''.join(frames)}{MEASURE}")
-    seen = re.search("<title>(.*)</title>", open_in_browser(framed.as_uri()))[1]
-    for width, measured in zip(WIDTHS, seen.split(", "), strict=True):
-        scroll, client = map(int, measured.split(" of "))
-        assert scroll <= client <= width
+ORDER = "[...document.querySelector('table.sortable').tBodies[0].rows].map((row) => row.querySelector('th').dataset.value).join()"
+FOCUS = "document.activeElement.closest('th')?.dataset.key"
+SORTED = "document.querySelector('table.sortable th[aria-sort]').dataset.key + ' ' + "
+SORTED += "document.querySelector('table.sortable th[aria-sort]').getAttribute('aria-sort')"
+
+
+def test_a_keyboard_alone_sorts_a_table(opened, rows):
+    board, window = [row for row in rows if row.board == rows[0].board], opened(1440)
+    for _ in range(40):
+        window.press("Tab")
+        if window.value(FOCUS) == "cost":
+            break
+    assert window.value(FOCUS) == "cost"
+    window.press("Enter")
+    best_first = [row.policy for row in sorted(board, key=lambda row: row.cost.value)]
+    assert window.value(ORDER).split(",") == best_first
+    assert window.value(SORTED) == "cost ascending"
+    window.press(" ")
+    assert window.value(ORDER).split(",") == best_first[::-1]
+    assert window.value(SORTED) == "cost descending"
+    assert window.value(FOCUS) == "cost"
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_page_does_not_scroll_sideways_even_with_every_part_of_it_open(opened, width):
+    window = opened(width)
+    for opening in ("", "document.querySelectorAll('details').forEach((part) => (part.open = true));"):
+        window.value(opening)
+        assert window.value("innerWidth") == width
+        assert window.value("document.documentElement.scrollWidth") <= window.value("document.documentElement.clientWidth") <= width
+    assert window.value("document.querySelectorAll('details:not([open])').length") == 0

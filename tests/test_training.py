@@ -302,7 +302,7 @@ def test_a_killed_process_loses_nothing_but_the_time_since_its_checkpoint(tmp_pa
         "train(Training(**json.loads(sys.argv[1])), sys.argv[2], checkpoint_every_s=0.0)"
     )
     paths = os.pathsep.join([str(ROOT), str(ROOT / "agents")])
-    plan = json.dumps({name: getattr(training, name) for name in training.__dataclass_fields__})
+    plan = json.dumps(training.plan())
     process = subprocess.Popen([sys.executable, "-c", code, plan, str(tmp_path)], env={**os.environ, "PYTHONPATH": paths})
     deadline = time.monotonic() + 60
     while not (tmp_path / "checkpoint.pkl").is_file() and time.monotonic() < deadline:

@@ -21,19 +21,20 @@ Kind = type | tuple[type, ...]
 SHARING = ("shared", "role")  # in hospitals: one policy for all roles, or one for each
 
 NUMBER: Kind = (int, float)
-COMMON: dict[str, Kind] = {"learning_rate": NUMBER, "learning_rate_final": NUMBER, "gamma": NUMBER, "net_arch": list, "activation": str}
+COURSE: Kind = (int, float, str)  # a number, or a schedule as text: see medsim_agents.schedules
+COMMON: dict[str, Kind] = {"learning_rate": COURSE, "learning_rate_final": NUMBER, "gamma": NUMBER, "net_arch": list, "activation": str}
 ON_POLICY: dict[str, Kind] = {
-    **COMMON, "n_steps": int, "gae_lambda": NUMBER, "ent_coef": NUMBER, "vf_coef": NUMBER, "max_grad_norm": NUMBER,
+    **COMMON, "n_steps": int, "gae_lambda": NUMBER, "ent_coef": COURSE, "vf_coef": NUMBER, "max_grad_norm": NUMBER,
     "normalize_advantage": bool, "log_std_init": NUMBER,
 }  # fmt: skip
-PROXIMAL: dict[str, Kind] = {**ON_POLICY, "batch_size": int, "n_epochs": int, "clip_range": NUMBER, "target_kl": NUMBER}
+PROXIMAL: dict[str, Kind] = {**ON_POLICY, "batch_size": int, "n_epochs": int, "clip_range": COURSE, "target_kl": NUMBER}
 OFF_POLICY: dict[str, Kind] = {
     **COMMON, "buffer_size": int, "learning_starts": int, "batch_size": int, "tau": NUMBER, "train_freq": int, "gradient_steps": int,
     "n_steps": int,
 }  # fmt: skip
 VALUES: dict[str, Kind] = {
     **OFF_POLICY, "target_update_interval": int, "exploration_fraction": NUMBER, "exploration_initial_eps": NUMBER,
-    "exploration_final_eps": NUMBER, "max_grad_norm": NUMBER,
+    "exploration_final_eps": NUMBER, "exploration_rate": COURSE, "max_grad_norm": NUMBER,
 }  # fmt: skip
 OFFLINE: dict[str, Kind] = {"learning_rate": NUMBER, "batch_size": int, "net_arch": list}
 OFFLINE_VALUES: dict[str, Kind] = {**OFFLINE, "gamma": NUMBER, "tau": NUMBER}

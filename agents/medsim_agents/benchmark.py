@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from medsim.evaluation.rollout import EvaluationResult, evaluate
-from medsim.policies import reference_policies
-from medsim.registry import card
-from medsim_agents.leaderboard.records import Record, validate_record, write_record
+from medsim_agents.device import card_in_use
+from medsim_agents.hyperparameters import Origin
+from medsim_agents.judging import judged, makers_of, plays_there, role_of
+from medsim_agents.leaderboard.records import Record, Result, validate_record, write_record
 from medsim_agents.provenance import canonical_json, commit, hardware, versions
 from medsim_agents.suites import Agent, Board, Suite, suite
 from medsim_agents.training import plan_training, seconds_now, train
@@ -27,7 +27,8 @@ RUNS = "runs"  # folder of training runs, beside the records
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One policy, one seed, one environment, as a leaderboard's record has it; and how its learning curve is drawn."""
+    """One policy, one seed, one environment, as a leaderboard's record has it; how its learning curve is drawn; where its settings are
+    from."""
 
     suite: str
     env: str
@@ -40,6 +41,7 @@ class Job:
     evaluation: Mapping[str, Any]
     curve_points: int = 0
     validation_patients: int = 0
+    origin: Origin | None = None
 
     @property
     def id(self) -> str:
@@ -48,7 +50,7 @@ class Job:
 
     def fields(self) -> dict[str, Any]:
         """Return what the record says of the job, but for its id."""
-        return {name: value for name, value in asdict(self).items() if name not in ("curve_points", "validation_patients")}
+        return {name: value for name, value in asdict(self).items() if name not in ("curve_points", "validation_patients", "origin")}
 
     @property
     def command(self) -> str:
@@ -71,15 +73,20 @@ def _evaluation(board: Board) -> dict[str, Any]:
 
 
 def _reference_jobs(name: str, board: Board) -> list[Job]:
-    there_are = reference_policies(board.env)
+    there_are = makers_of(board.env)
     for policy in board.references or ():
         if policy not in there_are:
             raise ValueError(f"suite {name}: no reference policy is called {policy!r}; there are {', '.join(there_are)}")
     return [
         Job(suite=name, env=board.env, settings=dict(board.settings), policy=policy, kind="reference", seed=0, steps=0,
             hyperparameters={}, evaluation=_evaluation(board))
-        for policy in (there_are if board.references is None else board.references)
+        for policy in (all_that_play(board) if board.references is None else board.references)
     ]  # fmt: skip
+
+
+def all_that_play(board: Board) -> list[str]:
+    """Return the names of an environment's reference policies, without those that are for another variant of it."""
+    return [name for name, make in makers_of(board.env).items() if plays_there(board.env, make(), board.settings)]
 
 
 def _agent_jobs(name: str, board: Board) -> list[Job]:
@@ -102,6 +109,7 @@ def _agent_job(name: str, board: Board, agent: Agent, seed: int) -> Job:
         evaluation=_evaluation(board),
         curve_points=board.curve_points,
         validation_patients=board.validation_patients,
+        origin=planned.origin,
     )
 
 
@@ -119,10 +127,9 @@ def run_job(job: Job, folder: str | Path, progress: Steps | None = None) -> Reco
         policy: Any = load_policy(run)
         curve, spent = read_curve(run), read_run(run)["time"]
     else:
-        policy, curve, spent = reference_policies(job.env)[job.policy](), [], {"wall_s": 0.0, "cpu_s": 0.0, "steps_per_s": 0.0}
+        policy, curve, spent = makers_of(job.env)[job.policy](), [], {"wall_s": 0.0, "cpu_s": 0.0, "steps_per_s": 0.0}
     began = seconds_now()
-    result = evaluate(job.env, policy, options=job.settings, cohort=job.evaluation["cohort"], patients=job.evaluation["patients"],
-                      seed=job.evaluation["seed"])  # fmt: skip
+    result = judged(job.env, policy, job.settings, job.evaluation)
     for name, before, after in zip(("wall_s", "cpu_s"), began, seconds_now(), strict=True):
         spent[name] += after - before
     record = record_of(job, result, curve, spent)
@@ -143,33 +150,26 @@ def train_for(job: Job, folder: Path, progress: Steps | None) -> Path:
         steps=job.steps,
         **changes,
     )
-    training = replace(training, hyperparameters={**changes, "steps": job.steps})
+    training = replace(training, hyperparameters={**changes, "steps": job.steps}, origin=job.origin)
     return train(training, folder / RUNS / job.id, progress, command=job.command)
 
 
-def role_of(job: Job) -> str:
-    """Return what a policy is for its environment: floor, protocol, ceiling, reference or agent."""
-    if job.kind == "agent":
-        return "agent"
-    known = card(job.env)
-    roles = {known.floor_policy: "floor", known.protocol_policy: "protocol", known.ceiling_policy: "ceiling"}
-    return roles.get(job.policy, "reference")
-
-
-def record_of(job: Job, result: EvaluationResult, curve: list[dict[str, float]], spent: Mapping[str, float]) -> Record:
+def record_of(job: Job, result: Result, curve: list[dict[str, float]], spent: Mapping[str, float]) -> Record:
     """Return the record of a job that has been run."""
+    settings_from = {"settings_from": job.origin.record()} if job.origin is not None else {}
     return validate_record(
         {
             "schema": 1,
             "job": {"id": job.id, **job.fields()},
-            "role": role_of(job),
+            "role": role_of(job.env, job.policy) if job.kind == "reference" else "agent",
             "command": job.command,
             "versions": versions(),
             "commit": commit(),
-            "hardware": dict(hardware(cores=1)),
+            "hardware": dict(hardware(cores=1, gpu=card_in_use(job.hyperparameters))),
             "time": dict(spent),
             "learning_curve": curve,
-            "result": result.record(),
+            "result": result,
+            **settings_from,
         }
     )
 

@@ -65,9 +65,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def restore_model(content: dict[str, Any], algorithm_name: str, env: Any) -> Any:
+def restore_model(content: dict[str, Any], algorithm_name: str, env: Any, device: str = "cpu") -> Any:
     """Return the model of a checkpoint, its environment, normaliser, replay buffer and random states put back."""
-    model = load_model(algorithm_name, io.BytesIO(content["model"]), env)
+    model = load_model(algorithm_name, io.BytesIO(content["model"]), env, device)
     if content["memory"] is not None:
         model._last_lstm_states = content["memory"]
     if content["replay"] is not None:

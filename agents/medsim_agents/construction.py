@@ -10,14 +10,16 @@ from gymnasium import spaces
 
 from medsim.registry import is_hospital, make_task
 from medsim_agents.algorithms import Algorithm, algorithm
+from medsim_agents.device import device_of
 from medsim_agents.hyperparameters import TRAINING
+from medsim_agents.schedules import follow, scheduled
 from medsim_agents.vec_env import make_vec_env
 
 __all__ = ["build_environment", "build_model", "load_model", "model_arguments", "normalised"]
 
 FROZEN, FINE_TUNED = "frozen", "fine-tuned"  # how observations are perceived
 OF_THE_POLICY = ("net_arch", "activation", "log_std_init", "lstm_hidden_size", "n_quantiles")
-TRANSLATED = ("learning_rate", "learning_rate_final", "action_noise_sd", *OF_THE_POLICY)
+TRANSLATED = ("learning_rate", "learning_rate_final", "clip_range", "ent_coef", "exploration_rate", "action_noise_sd", *OF_THE_POLICY)
 
 
 def build_environment(name: str, env_id: str, seed: int, options: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> Any:
@@ -72,7 +74,7 @@ def numeric_names(space: spaces.Dict) -> list[str]:
 
 
 def build_model(name: str, env: Any, seed: int, hyperparameters: Mapping[str, Any], **policy: Any) -> Any:
-    """Return an untrained model of an algorithm on the CPU; ``policy``: more arguments of its policy, such as a features extractor."""
+    """Return an untrained model of an algorithm; ``policy``: more arguments of its policy, such as a features extractor."""
     one = algorithm(name)
     arguments = model_arguments(one, hyperparameters, env.action_space)
     if hyperparameters.get("perception") == FINE_TUNED:
@@ -81,11 +83,12 @@ def build_model(name: str, env: Any, seed: int, hyperparameters: Mapping[str, An
         told = {"state": state_for(env.observation_space)}
         policy = {"features_extractor_class": ClinicalExtractor, "features_extractor_kwargs": told, **policy}
     arguments["policy_kwargs"] |= policy
-    return one.load()(one.policy_for(env.observation_space), env, seed=seed, device="cpu", **arguments)
+    model = one.load()(one.policy_for(env.observation_space), env, seed=seed, device=device_of(hyperparameters), **arguments)
+    return follow(model, hyperparameters)
 
 
-def load_model(name: str, file: Path | io.BytesIO, env: Any = None) -> Any:
-    """Return a saved model on the CPU: to go on training in ``env``, or, without one, to act only."""
+def load_model(name: str, file: Path | io.BytesIO, env: Any = None, device: str = "cpu") -> Any:
+    """Return a saved model: to go on training in ``env``, or, without one, to act only."""
     one = algorithm(name)
     if one.offline:
         from medsim_agents.offline import load
@@ -93,7 +96,7 @@ def load_model(name: str, file: Path | io.BytesIO, env: Any = None) -> Any:
         return load(file)
     # the class remembers the kind of its replay buffer, takes that for a choice of ours, and warns; and acting needs no buffer
     changes: dict[str, Any] = {} if one.on_policy else {"replay_buffer_class": None, **({} if env is not None else {"buffer_size": 1})}
-    return one.load().load(file, env=env, device="cpu", force_reset=False, **changes)
+    return one.load().load(file, env=env, device=device, force_reset=False, **changes)
 
 
 def model_arguments(one: Algorithm, hyperparameters: Mapping[str, Any], space: spaces.Space[Any]) -> dict[str, Any]:
@@ -101,6 +104,11 @@ def model_arguments(one: Algorithm, hyperparameters: Mapping[str, Any], space: s
     arguments = {key: value for key, value in hyperparameters.items() if key not in TRAINING and key not in TRANSLATED}
     if "learning_rate" in hyperparameters:
         arguments["learning_rate"] = learning_rate(hyperparameters)
+    if "clip_range" in hyperparameters:
+        arguments["clip_range"] = scheduled(hyperparameters, "clip_range") or hyperparameters["clip_range"]
+    if "ent_coef" in hyperparameters:
+        schedule = scheduled(hyperparameters, "ent_coef")
+        arguments["ent_coef"] = hyperparameters["ent_coef"] if schedule is None else schedule.first
     network = {key: hyperparameters[key] for key in OF_THE_POLICY if key in hyperparameters}
     if "activation" in network:
         network["activation_fn"] = activation(network.pop("activation"))
@@ -115,8 +123,12 @@ def model_arguments(one: Algorithm, hyperparameters: Mapping[str, Any], space: s
 
 
 def learning_rate(hyperparameters: Mapping[str, Any]) -> Any:
-    """Return a learning rate, or the straight line from it to ``learning_rate_final`` over the training."""
+    """Return a learning rate: its schedule, or the straight line to ``learning_rate_final`` over the training, or one number."""
     from stable_baselines3.common.utils import LinearSchedule
+
+    schedule = scheduled(hyperparameters, "learning_rate")
+    if schedule is not None:
+        return schedule
 
     first = float(hyperparameters["learning_rate"])
     final = float(hyperparameters.get("learning_rate_final", first))

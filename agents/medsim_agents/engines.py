@@ -15,7 +15,7 @@ from typing import Any
 from medsim.cli.verbs import silence_gym_notice
 from medsim.core.batch import FEWEST_FOR_TILES
 from medsim.core.vector import PatientVectorEnv
-from medsim.registry import make_task
+from medsim.registry import is_hospital, make_task
 from medsim_agents.benchmark import Job, Steps, judging_work, run_job, work_of
 from medsim_agents.leaderboard.records import Record, write_record
 from medsim_agents.provenance import canonical_json
@@ -136,8 +136,8 @@ def _run_far(job: Job) -> Record:
 
 
 def compile_once(jobs: Sequence[Job]) -> None:
-    """Compile the environments' kernels here, so that workers find them ready instead of all compiling the same."""
-    for env_id, settings in {(job.env, canonical_json(job.settings)) for job in jobs}:
+    """Compile the treatments' kernels here, so that workers find them ready instead of all compiling the same."""
+    for env_id, settings in {(job.env, canonical_json(job.settings)) for job in jobs if not is_hospital(job.env)}:
         task = make_task(env_id, **json.loads(settings))
         for n in (1, FEWEST_FOR_TILES):
             env = PatientVectorEnv(task, n, autoreset_mode="same_step", threads=1)

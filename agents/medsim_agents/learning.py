@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -11,6 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from medsim_agents.checkpoint import Course, write_checkpoint
 from medsim_agents.policies import policy_in_training
 from medsim_agents.run_folder import RunFolder
+from medsim_agents.schedules import move
 from medsim_agents.training import Training, seconds_now
 from medsim_agents.validation import validate
 
@@ -26,8 +27,9 @@ class Looker(BaseCallback):
     counts steps, and stops on request."""
 
     def __init__(self, training: Training, run: RunFolder, course: Course, checkpoint_every_s: float, asked_to_stop: Callable[[], bool],
-                 progress: Callable[[int], None] | None) -> None:  # fmt: skip
+                 progress: Callable[[int], None] | None, looked: Callable[[Mapping[str, float]], None] | None = None) -> None:  # fmt: skip
         super().__init__()
+        self.looked = looked
         self.training, self.run_folder, self.course = training, run, course
         self.checkpoint_every_s, self.asked_to_stop, self.progress = checkpoint_every_s, asked_to_stop, progress
         self.began = seconds_now()
@@ -54,6 +56,9 @@ class Looker(BaseCallback):
         """Write a checkpoint."""
         write_checkpoint(self.run_folder.checkpoint, self.model, self.course)
 
+    def _on_rollout_end(self) -> None:
+        move(self.model)
+
     def look(self) -> None:
         """Add a point to the learning curve."""
         started = seconds_now()[0]
@@ -69,6 +74,8 @@ class Looker(BaseCallback):
             }
         )
         self.run_folder.write_curve(self.course.curve)
+        if self.looked is not None:
+            self.looked(self.course.curve[-1])
 
     def look_for_the_last_time(self) -> None:
         """Add the trained policy's point, unless the last one is its own."""

@@ -6,13 +6,13 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from medsim.registry import is_hospital
 from medsim_agents.algorithms import algorithm
+from medsim_agents.device import card_in_use
 from medsim_agents.hyperparameters import load_hyperparameters
 from medsim_agents.leaderboard.records import write_whole
 from medsim_agents.option_files import fingerprints, refuse_if_changed
@@ -52,7 +52,7 @@ class RunFolder:
         Raises:
             ValueError: the folder holds another training, or a file that the options name is gone or has changed.
         """
-        plan = json.loads(canonical_json(asdict(self.training)))
+        plan = json.loads(canonical_json(self.training.plan()))
         if (self.path / RUN).is_file():
             self.record = read_run(self.path)
             if self.record["training"] != plan:
@@ -67,11 +67,12 @@ class RunFolder:
                 "status": RUNNING,
                 "command": command or training_command(self.training, self.path),
                 "training": plan,
+                "settings_from": self.training.origin.record() if self.training.origin else None,
                 "option_files": fingerprints(self.training.options),
                 "curve": f"mean return and cost on {judges_of(self.training.env, self.training.algorithm)}, acting without exploration",
                 "versions": versions(),
                 "commit": commit(),
-                "hardware": dict(hardware(cores=1)),
+                "hardware": dict(hardware(cores=1, gpu=card_in_use(self.training.hyperparameters))),
                 "began": now(),
                 "resumed": [],
             }
@@ -139,8 +140,9 @@ def training_command(training: Any, folder: Path) -> str:
     """Return what to type to run a training again: only settings that differ from the tuned ones are named."""
     tuned = load_hyperparameters(training.env, training.algorithm, training.hyperparameters.get("sharing", "shared"))
     changed = {name: value for name, value in training.hyperparameters.items() if name != "steps" and tuned.get(name) != value}
-    words = ["medsim", "train", training.env, "--algo", training.algorithm, "--steps", str(training.hyperparameters["steps"])]
-    words += ["--seed", str(training.seed), "--out", str(folder)]
+    words = ["medsim", "train", training.env]
+    words += ["--from", training.begins_with["run"]] if training.begins_with else ["--algo", training.algorithm]
+    words += ["--steps", str(training.hyperparameters["steps"]), "--seed", str(training.seed), "--out", str(folder)]
     for name, value in {**training.options, **changed}.items():
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(words)

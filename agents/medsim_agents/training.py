@@ -9,7 +9,8 @@ from typing import Any
 
 from medsim.registry import is_hospital, make_task
 from medsim_agents.algorithms import algorithm, suited_options
-from medsim_agents.hyperparameters import check_hyperparameters, load_hyperparameters, settings_of_role
+from medsim_agents.device import device_of
+from medsim_agents.hyperparameters import Origin, check_hyperparameters, load_hyperparameters, origin_of, read_settings, settings_of_role
 from medsim_agents.threads import single_threaded
 
 __all__ = ["Training", "plan_training", "train"]
@@ -28,6 +29,8 @@ class Training:
         hyperparameters: all settings, with ``steps`` and ``n_envs``; options: of the environment.
         validation_patients: whom the learning curve is measured on (of hospitals: how many episodes); curve_points: how often, beside
             the start.
+        begins_with: of a continuation: the ``run`` folder whose policy it begins with, and the ``sha256`` of that.
+        origin: where the settings come from; it decides nothing, and is recorded.
     """
 
     env: str
@@ -37,14 +40,22 @@ class Training:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     validation_patients: int = 64
     curve_points: int = 25
+    begins_with: Mapping[str, str] | None = None
+    origin: Origin | None = field(default=None, compare=False)
+
+    def plan(self) -> dict[str, Any]:
+        """Return as plain data what decides the result."""
+        return {name: value for name, value in vars(self).items() if name != "origin" and (name != "begins_with" or value is not None)}
 
 
 def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: Mapping[str, Any] | None = None,
-                  validation_patients: int | None = None, curve_points: int = 25, **changes: Any) -> Training:  # fmt: skip
+                  validation_patients: int | None = None, curve_points: int = 25, config: str | Path | None = None,
+                  **changes: Any) -> Training:  # fmt: skip
     """Return a training with an environment's tuned settings, but for the changes given.
 
     Args:
         validation_patients: None: 64, and 16 episodes of a hospital.
+        config: a file of settings in place of the environment's own, such as one that ``medsim tune`` wrote.
 
     Raises:
         ValueError: no such environment or algorithm, they do not go together, or a setting or option is not allowed.
@@ -54,7 +65,9 @@ def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: M
         suited_options(algorithm_name, env_id, options, changes.get("sharing", "shared"))
         refuse_unless_roles(env_id, options or {}, changes.get("of_role", {}))
     sharing = changes.get("sharing", "shared")
-    settings = {**sharing_of(env_id, changes), **load_hyperparameters(env_id, algorithm_name, sharing), **changes}
+    theirs = load_hyperparameters(env_id, algorithm_name, sharing) if config is None else read_settings(config, algorithm_name, sharing)
+    settings = {**sharing_of(env_id, changes), **theirs, **changes}
+    device_of(settings)
     tuned_for = settings.pop("action", None)
     given = {**({"action": tuned_for} if tuned_for else {}), **(options or {})}
     if algorithm(algorithm_name).offline:
@@ -88,6 +101,7 @@ def plan_training(env_id: str, algorithm_name: str, *, seed: int = 0, options: M
         hyperparameters=settings,
         validation_patients=validation_patients or (VALIDATION_EPISODES if is_hospital(env_id) else VALIDATION_PATIENTS),
         curve_points=curve_points,
+        origin=origin_of(env_id, algorithm_name, settings, config),
     )
 
 
@@ -117,7 +131,8 @@ def refuse_unless_roles(env_id: str, options: Mapping[str, Any], of_role: Mappin
 
 
 def train(training: Training, folder: str | Path, progress: Callable[[int], None] | None = None, *,
-          checkpoint_every_s: float = CHECKPOINT_EVERY_S, command: str | None = None) -> Path:  # fmt: skip
+          checkpoint_every_s: float = CHECKPOINT_EVERY_S, command: str | None = None,
+          looked: Callable[[Mapping[str, float]], None] | None = None) -> Path:  # fmt: skip
     """Train an agent, or go on training it, and return its run folder.
 
     The folder then holds ``run.json`` (all that is needed to run it again), ``model.zip``, ``normalisation.json`` and ``curve.csv``; of a
@@ -130,6 +145,7 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
     Args:
         progress: called with the number of environment steps made since the last call.
         checkpoint_every_s: seconds between checkpoints; command: what to type to run it again (for the record).
+        looked: called with each point of the learning curve (not where each role learns its own policy); what it raises ends the training.
 
     Raises:
         ValueError: the folder holds another training, or a file that the options name is gone or has changed.
@@ -160,7 +176,7 @@ def train(training: Training, folder: str | Path, progress: Callable[[int], None
         model, course = prepare(training, run)
         if progress is not None and model.num_timesteps:
             progress(model.num_timesteps)
-        looker = Looker(training, run, course, checkpoint_every_s, asked_to_stop, progress)
+        looker = Looker(training, run, course, checkpoint_every_s, asked_to_stop, progress, looked)
         remaining = training.hyperparameters["steps"] - model.num_timesteps
         more = algorithm(training.algorithm).learning_arguments(model.env)
         model.learn(max(remaining, 0), callback=looker, reset_num_timesteps=False, log_interval=None, **more)
@@ -175,12 +191,19 @@ def prepare(training: Training, run: Any) -> tuple[Any, Any]:
     """Return the model at the point where training goes on, and the course so far."""
     from medsim_agents.checkpoint import Course, read_checkpoint, restore_model
     from medsim_agents.construction import build_environment, build_model
+    from medsim_agents.schedules import follow
 
     env = build_environment(training.algorithm, training.env, training.seed, training.options, training.hyperparameters)
     if run.checkpoint.is_file():
         content = read_checkpoint(run.checkpoint)
-        return restore_model(content, training.algorithm, env), content["course"]
-    return build_model(training.algorithm, env, training.seed, training.hyperparameters), Course()
+        model = restore_model(content, training.algorithm, env, device_of(training.hyperparameters))
+        return follow(model, training.hyperparameters), content["course"]
+    model = build_model(training.algorithm, env, training.seed, training.hyperparameters)
+    if training.begins_with is not None:
+        from medsim_agents.continuation import begin_with
+
+        begin_with(model, training)
+    return model, Course()
 
 
 def default_folder(training: Training) -> Path:

@@ -1,4 +1,4 @@
-"""The verbs that agents contribute to the ``medsim`` command: ``train`` and ``benchmark``."""
+"""The verbs that agents contribute to the ``medsim`` command: ``train``, ``tune`` and ``benchmark``."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 from medsim.cli.progress import Progress
 from medsim.cli.verbs import Verb, parse_settings, silence_gym_notice
+from medsim_agents import tune_verb
 
 __all__ = ["verbs"]
 
@@ -26,6 +27,16 @@ TRAIN_EXAMPLES = """examples:
 --set changes a tuned setting of the algorithm or an option of the environment. The run folder holds the model and all that is
 needed to train it again. Interrupt with Ctrl-C whenever you like: the same command goes on where it stopped, and ends with the same
 weights as if it had not.
+
+A run's policy can go on learning, on other options or another cohort too; --steps are then those that are added:
+  medsim train medsim/Glucose-v0 --from runs/glucose-v0-ppo-seed0 --steps 200000 --set cohort=shifted --out runs/shifted
+At the end old and new meet the same validation patients. The new one is promoted where the 95 % interval of its paired difference lies
+above -MARGIN; else the record says "refused", with the figures, and the exit code is 1.
+
+A setting that changes in the course of a training (learning_rate, clip_range, ent_coef, exploration_rate) is a text:
+  --set learning_rate=linear:3e-4                  a straight line from 3e-4 to 0
+  --set clip_range=linear:0.3:0.1:0.5              to 0.1 in the first half of the training, and there it stays
+  --set exploration_rate=exponential:1.0:0.02:0.4  of dqn and qrdqn: by the same factor in each part of the way
 
 hospitals: every decision is a step. maskable-ppo chooses among what is allowed; the others can choose what is forbidden, which does nothing
 and costs. Two settings say how several roles learn:
@@ -55,6 +66,7 @@ def verbs() -> tuple[Verb, ...]:
     """Return the verbs (entry point of ``medsim.verbs``)."""
     return (
         Verb("train", "train an agent", configure_train, run_train),
+        tune_verb.VERB,
         Verb("benchmark", "train and judge agents beside the reference policies, and rank them", configure_benchmark, run_benchmark),
     )
 
@@ -67,7 +79,11 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.epilog = TRAIN_EXAMPLES
     parser.add_argument("env", help="an environment's id")
     parser.add_argument(
-        "--algo", required=True, help="an algorithm, such as ppo, dqn, sac, maskable-ppo, ppo-lagrangian or cql; agents/README.md lists all"
+        "--algo", help="an algorithm, such as ppo, dqn, sac, ppo-lagrangian or cql (agents/README.md lists all); not with --from"
+    )
+    parser.add_argument("--from", dest="begin", type=Path, metavar="RUN", help="go on with a finished run's policy; the run stays as it is")
+    parser.add_argument(
+        "--margin", type=float, help="with --from: what the new policy may be worse by, of the way from floor to ceiling (default 0.02)"
     )
     parser.add_argument("--dataset", metavar="FOLDER", help="of medsim dataset make: what an offline algorithm learns from (default: the"
                         " protocol's decisions, by chance, on training patients)")  # fmt: skip
@@ -79,6 +95,10 @@ def configure_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of patients, networks and exploration (default %(default)s)")
     parser.add_argument("--out", type=Path, help="run folder (default: runs/ENV-ALGO-seedSEED)")
     parser.add_argument("--envs", type=int, help="patients or hospitals side by side (default: the tuned number)")
+    parser.add_argument("--config", type=Path, help="a file of settings in place of the tuned ones, such as one that medsim tune wrote")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), help="where networks learn (default cpu; only there a seed gives the same bits again)"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the algorithm or an option of the environment"
     )
@@ -92,25 +112,38 @@ def run_train(args: argparse.Namespace) -> int:
     from medsim_agents.training import default_folder, train
 
     training = planned(args)
-    folder = args.out or default_folder(training)
+    folder = args.out or (default_folder(training) if args.begin is None else None)
+    if folder is None or (args.begin is not None and folder.resolve() == args.begin.resolve()):
+        raise ValueError(f"say with --out where the new run is to go, another folder than {args.begin}")
     finished = is_complete(folder)
     try:
-        with Progress(training.hyperparameters["steps"], "step", f"train {args.algo}") as progress:
+        with Progress(training.hyperparameters["steps"], "step", f"train {training.algorithm}") as progress:
             train(training, folder, progress.update)
     except KeyboardInterrupt as error:
         print(f"medsim: {error or 'interrupted'}", file=sys.stderr)
         return 130
+    verdict = None if args.begin is None else judged_by_gate(folder, args.margin)
+    code = 0 if verdict is None or verdict.promoted else 1
     run, curve = read_run(folder), read_curve(folder)
     if args.json:
         print(json.dumps({"folder": str(folder), **run, "learning_curve": curve}, indent=1))
-        return 0
+        return code
     print(done_text(run, finished))
     print(f"mean return on {judges_of(args.env, args.algo)} {curve[0]['return_mean']:.2f} before, {curve[-1]['return_mean']:.2f} after")
     if curve[-1]["return_mean"] < curve[0]["return_mean"]:
         print("warning: worse after training than before: more steps, another seed or other settings are needed")
     print(f"run folder {folder}")
     print(f"judge it on what it has never met: medsim evaluate {args.env} --policy {folder}")
-    return 0
+    if verdict is not None:
+        print(verdict.said())
+    return code
+
+
+def judged_by_gate(folder: Path, margin: float | None) -> Any:
+    """Return how a continuation compares with the run that it began with."""
+    from medsim_agents.continuation import MARGIN, gate
+
+    return gate(folder, margin=MARGIN if margin is None else margin)
 
 
 def planned(args: argparse.Namespace) -> Any:
@@ -123,15 +156,42 @@ def planned(args: argparse.Namespace) -> Any:
     from medsim_agents.hyperparameters import TRAINING
     from medsim_agents.training import plan_training
 
-    named = {name: value for name, value in (("steps", args.steps), ("n_envs", args.envs), ("dataset", args.dataset)) if value is not None}
+    asked = (("steps", args.steps), ("n_envs", args.envs), ("device", args.device), ("dataset", args.dataset))
+    named = {name: value for name, value in asked if value is not None}
+    if args.begin is not None:
+        return planned_continuation(args, named)
+    if args.algo is None:
+        raise ValueError("say what to train: --algo NAME, or --from RUN to go on with a run")
+    if args.margin is not None:
+        raise ValueError("--margin goes with --from")
     changes, options = sort_settings(args.algo, {**parse_settings(args.set), **named})
     try:
-        return plan_training(args.env, args.algo, seed=args.seed, options=options, **changes)
+        return plan_training(args.env, args.algo, seed=args.seed, options=options, config=args.config, **changes)
     except ValueError as error:
         if not str(error).startswith("unknown option"):
             raise
         settings = ", ".join(sorted({*TRAINING, *algorithm(args.algo).settings}))
         raise ValueError(f"{error}; and settings of {args.algo}: {settings}") from error
+
+
+def planned_continuation(args: argparse.Namespace, named: dict[str, Any]) -> Any:
+    """Return the training that goes on with a run.
+
+    Raises:
+        ValueError: it cannot be, or an argument does not go with --from.
+    """
+    from medsim_agents.continuation import plan_continuation
+    from medsim_agents.run_folder import RUN, read_run
+
+    if args.algo is not None or args.config is not None:
+        raise ValueError("--algo and --config do not go with --from: a run keeps its algorithm and settings (--set changes them)")
+    if args.steps is None:
+        raise ValueError("say with --steps for how many steps the run is to go on")
+    if not (args.begin / RUN).is_file():
+        raise ValueError(f"{args.begin} is not a training's run folder: it has no {RUN}")
+    changes, options = sort_settings(read_run(args.begin)["training"]["algorithm"], {**parse_settings(args.set), **named})
+    steps = changes.pop("steps")
+    return plan_continuation(args.begin, env_id=args.env, steps=steps, seed=args.seed, options=options, **changes)
 
 
 def done_text(run: dict[str, Any], finished: bool) -> str:

@@ -3,16 +3,23 @@
 A setting is either the training's own (``TRAINING``) or goes to the algorithm's class (``Algorithm.settings``).
 """
 
+import hashlib
 import math
 import tomllib
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from medsim.registry import card, hospital_card, is_hospital
 from medsim_agents.algorithms import ALGORITHMS, Kind, algorithm
+from medsim_agents.schedules import SCHEDULED, scheduled
 
-__all__ = ["TRAINING", "check_hyperparameters", "hyperparameter_file", "load_hyperparameters", "parse_hyperparameters", "settings_of_role"]
+__all__ = [
+    "TRAINING", "Origin", "check_hyperparameters", "hyperparameter_file", "load_hyperparameters", "origin_of", "parse_hyperparameters",
+    "read_settings", "settings_of_role",
+]  # fmt: skip
 
 TRAINING: dict[str, Kind] = {
     "steps": int,
@@ -27,19 +34,42 @@ TRAINING: dict[str, Kind] = {
     "rounds": int,
     "of_role": dict,
     "gamma_h": (int, float),
+    "device": str,
 }
 """Environment steps of the whole training; patients side by side; running normalisation of observations and of rewards (by the sd of
 the discounted return); where normalised rewards are cut; the environment's kind of action that the settings are tuned for, unless
 another is asked for; options of the environment while training (a shaped reward, say), over those that it is judged under; of
 observations with charts and images, whether they are perceived through encoders, "frozen" or "fine-tuned". Of hospitals: whether all
 roles share a policy or each learns its own, and in how many rounds; role -> settings of that role's learner, over the others, and the
-discount of an hour, in place of gamma, which is that of a decision (both: ``sharing="role"``)."""
+discount of an hour, in place of gamma, which is that of a decision (both: ``sharing="role"``). Where networks are trained: "cpu" (the
+default, and the only one that promises the same bits again), "cuda", or "auto" for the card where there is one."""
 
 BY_ROLE = "by_role"  # a table of an algorithm's: what holds in place of its settings where each role learns its own policy
-OF_THE_WHOLE = ("steps", "rounds", "sharing", "of_role", "action", "env_options", "perception")  # no role has its own
+SEARCH = "search"  # a table of an algorithm's: how its settings were found; ``trials`` of it is how many were compared
+OF_THE_WHOLE = ("steps", "rounds", "sharing", "of_role", "action", "env_options", "perception", "device")  # no role has its own
 
 LIKE = "like"  # in a file: the table whose settings an algorithm shares, but for its own
 UNTUNED = "hospital.toml"  # settings of hospitals that have no file of their own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a training's settings come from.
+
+    Attributes:
+        file: that holds them: one of medsim's, or the one that was named; sha256: of its text, 12 hex digits.
+        trials: how many settings were tried and compared before these were chosen; 0: chosen by hand.
+        changed: names of the settings that differ from the file's.
+    """
+
+    file: str
+    sha256: str
+    trials: int
+    changed: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return it as a record holds it."""
+        return {**asdict(self), "changed": list(self.changed)}
 
 
 def hyperparameter_file(env_id: str) -> str:
@@ -55,6 +85,36 @@ def load_hyperparameters(env_id: str, algorithm_name: str, sharing: str = "share
         ValueError: no such environment or algorithm, no settings for them, or a setting is unknown or of the wrong type.
     """
     algorithm(algorithm_name)
+    return settings_in(*text_for(env_id), algorithm_name, sharing)[0]
+
+
+def origin_of(env_id: str, algorithm_name: str, settings: Mapping[str, Any], config: str | Path | None = None) -> Origin:
+    """Return where settings come from: an environment's own file, or ``config``; those that differ from it are named.
+
+    Raises:
+        ValueError: as of ``load_hyperparameters``.
+    """
+    name, text = text_for(env_id) if config is None else text_of_file(config)
+    theirs, trials = settings_in(name, text, algorithm_name, settings.get("sharing", "shared"))
+    changed = [one for one in sorted({*theirs, *settings}) if theirs.get(one) != settings.get(one) and one != "action"]
+    return Origin(file=name, sha256=hashlib.sha256(text.encode()).hexdigest()[:12], trials=trials, changed=tuple(changed))
+
+
+def read_settings(config: str | Path, algorithm_name: str, sharing: str = "shared") -> dict[str, Any]:
+    """Return an algorithm's settings in a file of the user's, such as one that ``medsim tune`` wrote.
+
+    Raises:
+        ValueError: there is no such file, it has no table of the algorithm, or a setting is unknown or of the wrong type.
+    """
+    return settings_in(*text_of_file(config), algorithm_name, sharing)[0]
+
+
+def text_for(env_id: str) -> tuple[str, str]:
+    """Return name and text of an environment's file; of a hospital without one, those of the file for such.
+
+    Raises:
+        ValueError: there is none.
+    """
     name = hyperparameter_file(env_id)
     file = files(__package__).joinpath(name)
     if not file.is_file() and is_hospital(env_id):
@@ -62,12 +122,30 @@ def load_hyperparameters(env_id: str, algorithm_name: str, sharing: str = "share
         file = files(__package__).joinpath(name)
     if not file.is_file():
         raise ValueError(f"{env_id} has no hyperparameters: {name} is missing")
-    found = parse_hyperparameters(file.read_text(encoding="utf-8"), name)
+    return name, file.read_text(encoding="utf-8")
+
+
+def text_of_file(config: str | Path) -> tuple[str, str]:
+    """Return name and text of a file of the user's.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    try:
+        return Path(config).name, Path(config).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"cannot read the settings in {str(config)!r}: {error.strerror}") from error
+
+
+def settings_in(name: str, text: str, algorithm_name: str, sharing: str) -> tuple[dict[str, Any], int]:
+    """Return an algorithm's settings in a file's text, and the number of trials by which they were found."""
+    found = parse_hyperparameters(text, name)
     if algorithm_name not in found:
         raise ValueError(f"{name} has no settings for {algorithm_name}; it has {', '.join(found)}")
     settings = found[algorithm_name]
-    by_role = settings.pop(BY_ROLE, {})
-    return {**algorithm(algorithm_name).defaults, **settings, **(by_role if sharing == "role" else {})}
+    by_role, search = settings.pop(BY_ROLE, {}), settings.pop(SEARCH, {})
+    settings = {**algorithm(algorithm_name).defaults, **settings}
+    return ({**settings, **by_role} if sharing == "role" else settings), search.get("trials", 0)
 
 
 def settings_of_role(settings: Mapping[str, Any], role: str) -> dict[str, Any]:
@@ -90,8 +168,9 @@ def parse_hyperparameters(text: str, name: str) -> dict[str, dict[str, Any]]:
         if table not in known or not isinstance(tables[table], dict):
             raise ValueError(f"{name}: unknown table [{table}]; allowed are {', '.join(known)}")
         settings = tables[table] = with_settings_of_another(tables, table, name)
-        shared = {key: value for key, value in settings.items() if key != BY_ROLE}
+        shared = {key: value for key, value in settings.items() if key not in (BY_ROLE, SEARCH)}
         check_hyperparameters(shared, table, f"{name}, [{table}]")
+        check_search(settings.get(SEARCH, {}), f"{name}, [{table}.{SEARCH}]")
         check_hyperparameters(settings.get(BY_ROLE, {}), table, f"{name}, [{table}.{BY_ROLE}]")
     return tables
 
@@ -109,7 +188,14 @@ def with_settings_of_another(tables: Mapping[str, Any], table: str, name: str) -
     above = list(tables)[: list(tables).index(table)]
     if other not in above:
         raise ValueError(f"{name}, [{table}]: {LIKE} must be a table above it, one of {', '.join(above) or 'none'}, not {other!r}")
-    return {**{key: value for key, value in tables[other].items() if key != BY_ROLE}, **settings}
+    return {**{key: value for key, value in tables[other].items() if key not in (BY_ROLE, SEARCH)}, **settings}
+
+
+def check_search(search: Any, where: str) -> None:
+    """Raise ValueError, naming the place, if a table does not say how many trials there were."""
+    trials = search.get("trials", 0) if isinstance(search, dict) else None
+    if type(trials) is not int or trials < 0:
+        raise ValueError(f"{where} must be a table with trials, a whole number, 0 or more, not {search!r}")
 
 
 def check_hyperparameters(settings: Mapping[str, Any], algorithm_name: str, where: str) -> None:
@@ -123,6 +209,11 @@ def check_hyperparameters(settings: Mapping[str, Any], algorithm_name: str, wher
         right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
         if not right or (isinstance(value, float) and not math.isfinite(value)):
             raise ValueError(f"{where}: {name} must be {' or '.join(one.__name__ for one in kinds)}, not {value!r}")
+    for name in SCHEDULED:
+        try:
+            scheduled(settings, name)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
     for role, its in settings.get("of_role", {}).items():
         if not isinstance(its, Mapping):
             raise ValueError(f"{where}: of_role must hold a table of settings for {role}, not {its!r}")

@@ -14,11 +14,14 @@ from itertools import groupby
 from pathlib import Path
 from string import Template
 
-from medsim_agents.leaderboard.charts import harm_against_return, learning_curves, outcome_bars
-from medsim_agents.leaderboard.page_tables import NONE, harm_table, main_table, metric_table, minus, verdict
+from medsim.registry import is_hospital
+from medsim_agents.leaderboard.charts import harm_against_return, learning_curves, outcome_bars, performance_profiles
+from medsim_agents.leaderboard.page_cards import run_card
+from medsim_agents.leaderboard.page_tables import NONE, harm_table, improvement_matrix, main_table, metric_table, minus, verdict
 from medsim_agents.leaderboard.records import Record, write_whole
-from medsim_agents.leaderboard.rows import Board, Row, Run, leaderboard
-from medsim_agents.leaderboard.table import board_title, duration, figure
+from medsim_agents.leaderboard.rows import Board, Row, leaderboard
+from medsim_agents.leaderboard.strokes import words
+from medsim_agents.leaderboard.table import board_title, figure
 
 __all__ = ["render_page", "write_page"]
 
@@ -68,20 +71,33 @@ def _section(board: Board, rows: list[Row], name: str) -> str:
             "Up and left is better. Ringed: none does better in both.",
             harm_against_return(rows),
         ),
-        ("How episodes ended", "Share of patients.", outcome_bars(rows)),
+        ("Performance profiles", "Share of seeds and patients above each score; higher is better.", performance_profiles(rows)),
+        ("How episodes ended", f"Share of {'episodes' if is_hospital(board.env) else 'patients'}.", outcome_bars(rows)),
     ]
-    cards = "\n".join(
-        f"<figure><figcaption><h3>{title}</h3><p>{said}</p></figcaption>{drawing}</figure>" for title, said, drawing in figures
-    )
     tables = [harm_table(rows)] if rows[0].costs else []
     tables += [metric_table(rows)] if rows[0].metrics else []
     return (
         f'<section class="board" id="{name}"><h2>{escape(board.env)}</h2>'
         f'<p class="meta">{escape(board_title(board))}</p><p class="finding">{_finding(rows)}</p>\n'
-        f'{main_table(rows)}\n<div class="figures">\n{cards}\n</div>\n'
-        f'<div class="tables">\n{"".join(tables)}\n</div>\n'
-        f"<h3>Runs</h3>\n{''.join(_card(row) for row in rows)}</section>"
+        f"{main_table(rows)}\n{_figures(figures)}\n{_each_cost(rows)}"
+        f'<div class="tables">\n{"".join(tables)}\n</div>\n<div class="tables">{improvement_matrix(rows)}</div>\n'
+        f"<h3>Run cards</h3>\n{''.join(run_card(row, rows) for row in rows)}</section>"
     )
+
+
+def _figures(figures: Sequence[tuple[str, str, str]]) -> str:
+    cards = "\n".join(
+        f"<figure><figcaption><h3>{title}</h3><p>{said}</p></figcaption>{drawing}</figure>" for title, said, drawing in figures
+    )
+    return f'<div class="figures">\n{cards}\n</div>'
+
+
+def _each_cost(rows: Sequence[Row]) -> str:
+    """Return against each named cost by itself, where there are several, in a part that opens."""
+    if len(rows[0].costs) < 2:
+        return ""
+    figures = [(words(name).capitalize(), "Ringed: none does better in both.", harm_against_return(rows, name)) for name in rows[0].costs]
+    return f'<details class="more"><summary>Return against each cost by itself</summary>{_figures(figures)}</details>\n'
 
 
 def _finding(rows: Sequence[Row]) -> str:
@@ -103,51 +119,33 @@ def _finding(rows: Sequence[Row]) -> str:
     return f"{said}. {'Not told apart from it: ' + ', '.join(tied) + '.' if tied else ''}"
 
 
-def _card(row: Row) -> str:
-    many = f"{row.seeds} run" + ("s" if row.seeds > 1 else "")
-    summary = f"<b>{escape(row.policy)}</b> <span>{many}, {duration(row.wall_s)} each</span>"
-    runs = "".join(_run(run) for run in row.runs)
-    return f'<details class="card"><summary>{summary}</summary>{runs}</details>'
-
-
-def _run(run: Run) -> str:
-    versions = ", ".join(f"{escape(name)} {escape(version)}" for name, version in run.versions.items())
-    spent = f"{duration(run.time['wall_s'])} on the clock, {duration(run.time['cpu_s'])} of processor time"
-    if run.time["steps_per_s"]:
-        spent += f", {figure(run.time['steps_per_s'])} steps a second"
-    facts = {"Commit": f"<code>{escape(run.commit)}</code>", "Hardware": escape(run.hardware), "Time": spent}
-    facts["Versions"] = versions
-    terms = "".join(f"<div><dt>{name}</dt><dd>{said}</dd></div>" for name, said in facts.items())
-    return (
-        f"<article><h4>Seed {run.seed} <span>job {run.id}</span></h4>"
-        f'<pre class="command" tabindex="0"><code>{escape(run.command)}</code></pre>'
-        f"<dl>{terms}</dl></article>"
-    )
-
-
 def _overview(boards: Sequence[tuple[Board, list[Row]]], names: dict[Board, str]) -> str:
-    """Best agent of each board, where there are several boards."""
-    lines = []
-    for board, rows in boards:
-        best = next((row for row in rows if row.role == "agent"), None)
-        told = [
-            escape(best.policy) if best else NONE,
-            minus(figure(best.score.value)) if best else NONE,
-            verdict(best.against_protocol if best else None),
-            verdict(best.harm_against_protocol if best else None),
-        ]
-        cells = "".join(f"<td>{said}</td>" for said in told)
-        link = f'<a href="#{names[board]}">{escape(board.env)}</a>'
-        kind = f'<span class="role">{escape(_short(board))}</span>'
-        lines.append(f'<tr><th scope="row">{link} {kind}</th>{cells}</tr>')
+    """Suite by suite, the best agent of each board, where there are several boards."""
+    bodies = []
+    for suite, group in groupby(boards, key=lambda pair: pair[0].suite):
+        lines = "".join(_overview_line(board, rows, names[board]) for board, rows in group)
+        bodies.append(f'<tbody><tr class="suite"><th scope="rowgroup" colspan="5">Suite {escape(suite)}</th></tr>{lines}</tbody>')
     heads = ("Environment", "Best agent", "Score", "Against protocol", "Harm against protocol")
     return (
-        '<nav class="scroll" aria-label="Environments" tabindex="0"><table class="overview"><thead><tr>'
+        '<nav class="scroll" aria-label="Suites and environments" tabindex="0"><table class="overview"><thead><tr>'
         + "".join(f'<th scope="col">{head}</th>' for head in heads)
-        + f"</tr></thead><tbody>{''.join(lines)}</tbody></table></nav>"
+        + f"</tr></thead>{''.join(bodies)}</table></nav>"
     )
+
+
+def _overview_line(board: Board, rows: list[Row], name: str) -> str:
+    best = next((row for row in rows if row.role == "agent"), None)
+    told = [
+        escape(best.policy) if best else NONE,
+        minus(figure(best.score.value)) if best else NONE,
+        verdict(best.against_protocol if best else None),
+        verdict(best.harm_against_protocol if best else None),
+    ]
+    cells = "".join(f"<td>{said}</td>" for said in told)
+    link = f'<a href="#{name}">{escape(board.env)}</a>'
+    return f'<tr><th scope="row">{link} <span class="role">{escape(_short(board))}</span></th>{cells}</tr>'
 
 
 def _short(board: Board) -> str:
     settings = json.loads(board.settings)
-    return ", ".join([board.suite, *(f"{name} = {settings[name]}" for name in settings)])
+    return ", ".join(f"{name} = {settings[name]}" for name in settings)

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from medsim.registry import is_hospital
 from medsim_agents.leaderboard.charts import colours, interval_axis, interval_bar, interval_scale
 from medsim_agents.leaderboard.rows import Estimate, Row
 from medsim_agents.leaderboard.table import duration, figure, ranks
 
-__all__ = ["NONE", "harm_table", "main_table", "metric_table", "minus", "verdict"]
+__all__ = ["NONE", "harm_table", "improvement_matrix", "main_table", "metric_table", "minus", "submitted", "verdict"]
 
 NONE = '<span class="none">–</span>'
 """What a cell shows where there is nothing to say."""
@@ -106,13 +107,55 @@ def main_table(rows: Sequence[Row]) -> str:
 def harm_table(rows: Sequence[Row]) -> str:
     """Each cost by itself, with its interval."""
     costs = [_cost_column(name) for name in rows[0].costs]
-    return _table(rows, [_policy_column(rows), *costs], "Harm: each cost, mean a patient", "")
+    return _table(rows, [_policy_column(rows), *costs], f"Harm: each cost, mean of {_episodes(rows)}", "")
+
+
+def _episodes(rows: Sequence[Row]) -> str:
+    return "an episode" if is_hospital(rows[0].board.env) else "a patient"
 
 
 def metric_table(rows: Sequence[Row]) -> str:
     """The mean of each metric."""
     metrics = [_metric_column(name) for name in rows[0].metrics]
-    return _table(rows, [_policy_column(rows), *metrics], "Metrics: mean a patient", "")
+    return _table(rows, [_policy_column(rows), *metrics], f"Metrics: mean of {_episodes(rows)}", "")
+
+
+def improvement_matrix(rows: Sequence[Row]) -> str:
+    """The chance that the policy of a line does better than that of a column for the same patient, with its interval.
+
+    Agents are held against each other and against floor, protocol and ceiling.
+    """
+    shown = [row for row in rows if row.kind == "agent" or row.role in ("floor", "protocol", "ceiling")]
+    names = colours(rows)
+    heads = "".join(f'<th scope="col">{escape(row.policy)}</th>' for row in shown)
+    lines = "".join(
+        f'<tr><th scope="row" class="who"><div><i class="swatch {names[row.policy]}"></i><span>{escape(row.policy)}</span></div></th>'
+        + "".join(_chance(row, other) for other in shown)
+        + "</tr>"
+        for row in shown
+    )
+    caption = "Probability of improvement: how often the row does better than the column"
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table class="matrix"><caption>{caption}</caption>'
+        f'<thead><tr><th scope="col" class="who">better than</th>{heads}</tr></thead><tbody>{lines}</tbody></table></div>'
+    )
+
+
+def _chance(row: Row, other: Row) -> str:
+    if row.policy == other.policy:
+        return f"<td>{NONE}</td>"
+    chance = row.better_than[other.policy]
+    kind = "good" if chance.low > 0.5 else "bad" if chance.high < 0.5 else "tied"
+    value, low, high = (f"{share:.2f}" for share in (chance.value, chance.low, chance.high))
+    return f'<td class="{kind}">{value}<span class="spread">{low} to {high}</span></td>'
+
+
+def submitted(row: Row) -> str:
+    """Who sent a row in, and whether its figures were computed here; nothing for the suite's own."""
+    if row.submission is None:
+        return ""
+    checked = "judged here" if row.submission["verified"] else "not verified"
+    return f'<span class="role">submitted by {escape(row.submission["by"])}, {checked}</span>'
 
 
 def _cost_column(name: str) -> Column:
@@ -136,7 +179,7 @@ def _policy_column(rows: Sequence[Row]) -> Column:
     def cell(row: Row) -> str:
         role = "" if row.role == "agent" else f'<span class="role">{row.role}</span>'
         name = escape(row.policy).replace("_", "_<wbr>")
-        return f'<div><i class="swatch {names[row.policy]}"></i><span>{name}{role}</span></div>'
+        return f'<div><i class="swatch {names[row.policy]}"></i><span>{name}{role}{submitted(row)}</span></div>'
 
     return Column(key="policy", title="Policy", cell=cell, value=lambda row: row.policy, names="who")
 

@@ -14,9 +14,9 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, NoReturn, TypedDict, cast
+from typing import Literal, NoReturn, NotRequired, TypedDict, cast
 
-__all__ = ["CurvePoint", "Evaluation", "Hardware", "Job", "Record", "Result", "Role", "Time"]
+__all__ = ["CurvePoint", "Evaluation", "Hardware", "Job", "Record", "Result", "Role", "SettingsFrom", "Submission", "Time"]
 __all__ += ["SCHEMA", "load_records", "validate_record", "write_record", "write_whole"]
 
 SCHEMA = 1
@@ -84,6 +84,24 @@ class Result(TypedDict):
     metrics: Mapping[str, Sequence[float]]
 
 
+class SettingsFrom(TypedDict):
+    """Where an agent's hyperparameters come from: a file, how many trials were compared to find them (0: chosen by hand), and
+    which of them were changed."""
+
+    file: str
+    sha256: str
+    trials: int
+    changed: Sequence[str]
+
+
+class Submission(TypedDict):
+    """Who sent a result in, how it came about, and whether its figures were computed here."""
+
+    by: str
+    how: str
+    verified: bool
+
+
 class Record(TypedDict):
     """One job and what came of it; ``role`` says what the policy is for its environment."""
 
@@ -97,6 +115,8 @@ class Record(TypedDict):
     time: Time
     learning_curve: Sequence[CurvePoint]
     result: Result
+    settings_from: NotRequired[SettingsFrom]
+    submission: NotRequired[Submission]
 
 
 def load_records(folder: str | Path) -> list[Record]:
@@ -234,18 +254,20 @@ def _dictionary_of(item: Check) -> Check:
     return check
 
 
-def _fields(**fields: Check) -> Check:
-    """An object with exactly these fields."""
+def _fields(optional: Mapping[str, Check] | None = None, **fields: Check) -> Check:
+    """An object with exactly these fields, and those that may be left out."""
+    allowed = {**fields, **(optional or {})}
 
     def check(value: object, where: str) -> None:
         _dictionary_of(_anything)(value, where)
         found = cast(dict[str, object], value)
-        for name, field in fields.items():
-            if name not in found:
+        for name, field in allowed.items():
+            if name in fields and name not in found:
                 raise ValueError(f"{_join(where, name)} is missing; needed: {', '.join(fields)}")
-            field(found[name], _join(where, name))
-        for unknown in sorted(found.keys() - fields.keys()):
-            _refuse(_join(where, unknown), "unknown", ", ".join(fields))
+            if name in found:
+                field(found[name], _join(where, name))
+        for unknown in sorted(found.keys() - allowed.keys()):
+            _refuse(_join(where, unknown), "unknown", ", ".join(allowed))
 
     return check
 
@@ -281,7 +303,12 @@ _job = _fields(
     hyperparameters=_dictionary_of(_anything),
     evaluation=_evaluation,
 )
+_may_be_left_out: Mapping[str, Check] = {
+    "settings_from": _fields(file=_text, sha256=_text, trials=_count, changed=_list_of(_text)),
+    "submission": _fields(by=_text, how=_text, verified=_is(lambda v: isinstance(v, bool), "true or false")),
+}
 _record = _fields(
+    _may_be_left_out,
     schema=_is(lambda value: type(value) is int and value == SCHEMA, f"{SCHEMA}, the version this code reads"),
     job=_job,
     role=_one_of("floor", "protocol", "ceiling", "reference", "agent"),

@@ -15,15 +15,17 @@ A *board* is one environment as judged once: suite, environment, settings and ev
   the letters: rows that share a letter cannot be told apart. More or less harm is told from the mean total
   cost in the same way. Nothing corrects for the number of pairs.
 - The probability of improvement is the chance that a seed of the policy does better than a seed of the
-  protocol for the same patient, ties counted half.
+  other (the protocol, or each other policy) for the same patient, ties counted half.
+- A performance profile is the share of seeds x patients whose normalised score is above each of some scores.
 """
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Literal
 
 import numpy as np
@@ -37,19 +39,26 @@ from medsim.evaluation.statistics import (
     paired_bootstrap,
     pairwise_signs,
     percentile_interval,
+    performance_profile,
     probability_of_improvement,
     probability_of_improvement_interval,
     rank_ranges,
 )
-from medsim_agents.leaderboard.records import Record, Role, Time
+from medsim_agents.leaderboard.records import Record, Role, SettingsFrom, Submission, Time
 
-__all__ = ["Board", "CurveBand", "Estimate", "Harm", "Row", "Run", "Verdict", "leaderboard"]
+__all__ = ["Board", "CurveBand", "Estimate", "Harm", "ProfilePoint", "Row", "Run", "Verdict", "leaderboard"]
 
 FloatArray = NDArray[np.float64]
 Verdict = Literal["better", "worse", "cannot be told apart"]
 Harm = Literal["less harm", "more harm", "cannot be told apart"]
 
 _REPETITIONS = 2000  # chosen: bounds move by about 1/20 of an interval's width between seeds
+_CONFIGURATION: tuple[Literal["env", "settings", "policy", "steps", "hyperparameters"], ...] = (
+    *("env", "settings", "policy"),
+    *("steps", "hyperparameters"),
+)
+_OF_PROFILES = 300  # chosen: a band of a figure is looked at, not read off
+_PROFILE_SCORES = tuple(k / 20 for k in range(-10, 31))  # chosen: half a scale below the floor to half a scale above the ceiling
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -82,6 +91,14 @@ class CurveBand:
     return_low: float
     return_high: float
     cost_mean: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfilePoint:
+    """A point of a performance profile: the share of seeds x patients whose normalised score is above ``score``."""
+
+    score: float
+    share: Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +136,12 @@ class Row:
     outcomes: dict[str, float]
     metrics: dict[str, float]
     curve: tuple[CurveBand, ...]
+    profile: tuple[ProfilePoint, ...]
+    better_than: dict[str, Estimate]  # each other policy -> chance of doing better for the same patient
+    hyperparameters: dict[str, object]
+    configuration: str  # 12 hex digits: environment, its settings, policy, steps and hyperparameters
+    settings_from: SettingsFrom | None
+    submission: Submission | None
     runs: tuple[Run, ...]
 
     @property
@@ -183,6 +206,7 @@ def _check_one_configuration(where: str, earlier: Record, later: Record) -> None
         ("role", earlier["role"], later["role"]),
         ("steps", one["steps"], other["steps"]),
         ("hyperparameters", one["hyperparameters"], other["hyperparameters"]),
+        ("submission", earlier.get("submission"), later.get("submission")),
     ):
         if mine != theirs:
             raise ValueError(f"{jobs} have {field} {mine} and {theirs}; allowed: the same in a row")
@@ -201,6 +225,8 @@ def _rows(board: Board, policies: dict[str, list[Record]], repetitions: int, see
     costs = {name: estimates(partial(_cost, name=name), mean)[0] for name in everything[0]["result"]["costs"]}
     floor, protocol = _bar(groups, scores, "floor"), _bar(groups, scores, "protocol")
     letters, ranks = indistinguishable_groups(signs), rank_ranges(signs)
+    chances, profiles = _chances(groups, protocol, repetitions, seed), _profiles(groups, min(repetitions, _OF_PROFILES), seed)
+    names = list(policies)
     outcomes = sorted({name for record in everything for name in record["result"]["outcomes"]})
     return [
         Row(
@@ -214,7 +240,7 @@ def _rows(board: Board, policies: dict[str, list[Record]], repetitions: int, see
             ranks=ranks[k],
             against_floor=_verdict(signs, k, floor),
             against_protocol=_verdict(signs, k, protocol),
-            improvement_over_protocol=_improvement(groups, k, protocol, repetitions, seed),
+            improvement_over_protocol=None if protocol is None or k == protocol else chances[k][protocol],
             harm_against_protocol=_harm(harm, k, protocol),
             mean_return=returns[k],
             cost=totals[k],
@@ -222,6 +248,12 @@ def _rows(board: Board, policies: dict[str, list[Record]], repetitions: int, see
             outcomes=_shares(records, outcomes),
             metrics=_metrics(records),
             curve=_curve(records),
+            profile=profiles[k],
+            better_than={names[other]: chance for other, chance in chances[k].items()},
+            hyperparameters=dict(records[0]["job"]["hyperparameters"]),
+            configuration=_configuration(records[0]),
+            settings_from=records[0].get("settings_from"),
+            submission=records[0].get("submission"),
             runs=tuple(_run(record) for record in records),
         )
         for k, (policy, records) in enumerate(policies.items())
@@ -271,12 +303,42 @@ def _harm(signs: NDArray[np.int8], row: int, bar: int | None) -> Harm | None:
     return verdicts[int(signs[row, bar])]
 
 
-def _improvement(groups: list[list[Record]], row: int, bar: int | None, repetitions: int, seed: int) -> Estimate | None:
-    if bar is None or row == bar:
-        return None
-    ours, theirs = (np.array([r["result"]["normalised"] for r in groups[k]], dtype=float) for k in (row, bar))
-    interval = probability_of_improvement_interval(ours, theirs, paired=True, repetitions=repetitions, seed=seed)
-    return _estimate(probability_of_improvement(ours, theirs), interval)
+def _chances(groups: list[list[Record]], protocol: int | None, repetitions: int, seed: int) -> list[dict[int, Estimate]]:
+    """For each policy and each other one: the chance that it does better for the same patient. What is drawn for a pair is drawn for
+    that against the protocol, where it is one of them, and mirrored."""
+    matrices = [np.array([r["result"]["normalised"] for r in records], dtype=float) for records in groups]
+    found: list[dict[int, Estimate]] = [{} for _ in groups]
+    for pair in combinations(range(len(groups)), 2):
+        one, other = pair[::-1] if pair[0] == protocol else pair
+        ours, theirs = matrices[one], matrices[other]
+        bounds = probability_of_improvement_interval(ours, theirs, paired=True, repetitions=repetitions, seed=seed)
+        interval = np.clip(bounds, 0.0, 1.0)  # sums of shares may be above 1 by rounding
+        found[one][other] = _estimate(probability_of_improvement(ours, theirs), interval)
+        found[other][one] = _estimate(1 - found[one][other].value, 1 - interval[::-1])
+    return found
+
+
+def _profiles(groups: list[list[Record]], repetitions: int, seed: int) -> list[tuple[ProfilePoint, ...]]:
+    """The performance profile of each policy."""
+    matrices = [np.array([r["result"]["normalised"] for r in records], dtype=float) for records in groups]
+
+    def shares(scores: FloatArray) -> FloatArray:
+        return performance_profile(scores, _PROFILE_SCORES)
+
+    bounds = percentile_interval(paired_bootstrap(matrices, shares, repetitions=repetitions, seed=seed))  # (2, policies, scores)
+    return [
+        tuple(
+            ProfilePoint(score=score, share=_estimate(value, bounds[:, row, place]))
+            for place, (score, value) in enumerate(zip(_PROFILE_SCORES, shares(matrix).tolist(), strict=True))
+        )
+        for row, matrix in enumerate(matrices)
+    ]
+
+
+def _configuration(record: Record) -> str:
+    job = record["job"]
+    decided = {name: job[name] for name in _CONFIGURATION}
+    return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _shares(records: list[Record], outcomes: list[str]) -> dict[str, float]:

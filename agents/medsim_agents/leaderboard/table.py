@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
 
+from medsim.registry import is_hospital
 from medsim_agents.leaderboard.rows import Board, Estimate, Row
 
 __all__ = ["board_title", "duration", "figure", "format_table", "ranks", "rows_as_json"]
@@ -42,7 +43,8 @@ def rows_as_json(rows: Sequence[Row]) -> str:
 def board_title(board: Board) -> str:
     """Which patients judged the policies, and how the environment was set, in words."""
     settings = json.loads(board.settings)
-    parts = [f"suite {board.suite}", f"{board.patients} patients of the {board.cohort} cohort"]
+    judges = f"{board.patients} patients of the {board.cohort} cohort"
+    parts = [f"suite {board.suite}", f"{board.patients} test episodes" if is_hospital(board.env) else judges]
     parts += [
         f"evaluation seed {board.evaluation_seed}",
         *(f"{name} = {settings[name]}" for name in settings),
@@ -91,7 +93,7 @@ def _cells(row: Row) -> list[str]:
     return [
         ranks(row),
         row.policy,
-        row.role,
+        row.role if row.submission is None else "submitted",
         figure(row.score.value),
         _interval(row.score),
         row.group,

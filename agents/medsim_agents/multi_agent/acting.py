@@ -83,13 +83,13 @@ def choose(policy: Any, seen: Array, legal: npt.NDArray[np.bool_] | None, determ
     import torch
 
     with torch.no_grad():
-        features = policy.pi_features_extractor(torch.as_tensor(seen, dtype=torch.float32))
+        features = policy.pi_features_extractor(torch.as_tensor(seen, dtype=torch.float32, device=policy.device))
         logits = policy.action_net(policy.mlp_extractor.forward_actor(features))
         if not deterministic:
             logits = logits - torch.empty_like(logits).exponential_().log_()
         if legal is not None:
-            logits = logits.masked_fill(~torch.from_numpy(legal), -torch.inf)
-        chosen: Whole = logits.argmax(dim=1).numpy()
+            logits = logits.masked_fill(~torch.from_numpy(legal).to(policy.device), -torch.inf)
+        chosen: Whole = logits.argmax(dim=1).cpu().numpy()
         return chosen
 
 

@@ -22,6 +22,7 @@ from medsim.registry import make_task
 from medsim_agents.algorithms import algorithm
 from medsim_agents.checkpoint import Course, read_checkpoint, write_state
 from medsim_agents.construction import build_model, load_model, normalised
+from medsim_agents.device import device_of
 from medsim_agents.hyperparameters import settings_of_role
 from medsim_agents.learning import TrainingInterrupted
 from medsim_agents.multi_agent.acting import ModelActs, everyone
@@ -31,6 +32,7 @@ from medsim_agents.multi_agent.timed import timed
 from medsim_agents.normalisation import normaliser_state, restore_normaliser
 from medsim_agents.policies import hospital_policy, scale_in_training
 from medsim_agents.run_folder import RunFolder
+from medsim_agents.schedules import follow, move
 from medsim_agents.training import VALIDATION_SEED, Training, seconds_now
 from medsim_agents.validation import validate
 
@@ -98,7 +100,9 @@ class RoleTraining:
         return build_model(self.training.algorithm, self._environment(role), seed, settings_of_role(self.training.hyperparameters, role))
 
     def _saved(self, role: str, saved: dict[str, Any]) -> Any:
-        model = load_model(self.training.algorithm, io.BytesIO(saved["model"]), self._environment(role))
+        settings = settings_of_role(self.training.hyperparameters, role)
+        model = load_model(self.training.algorithm, io.BytesIO(saved["model"]), self._environment(role), device_of(settings))
+        follow(model, settings)
         if saved["normaliser"] is not None:
             restore_normaliser(model.get_vec_normalize_env(), saved["normaliser"])
         return model
@@ -185,6 +189,9 @@ class SegmentWatch(BaseCallback):
             raise TrainingInterrupted("stopped; the same command goes on, from the start of what this role was learning")
         if self.num_timesteps >= self.target:
             raise SegmentOver
+
+    def _on_rollout_end(self) -> None:
+        move(self.model)
 
 
 def steps_of_roles(task: HospitalTask, steps: int) -> dict[str, int]:
