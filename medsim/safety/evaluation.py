@@ -6,15 +6,17 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import medsim
 from medsim.safety.context import Context
 from medsim.safety.figures import Figure
 from medsim.safety.findings import Findings, Section
 from medsim.safety.gates import Judgement, judge, verdict_of
-from medsim.safety.profile import Profile
 from medsim.safety.sections import doses, hazards, outcome, subgroups, twins
+
+if TYPE_CHECKING:
+    from medsim.safety.hospital.context import HospitalContext
 
 __all__ = ["SECTIONS", "SafetyReport", "evaluate_safety", "work_of", "write_whole"]
 
@@ -56,12 +58,12 @@ def figures_of(findings: Mapping[str, Findings]) -> dict[str, Figure]:
     return {f"{section}.{name}": one for section, found in findings.items() for name, one in found.figures.items()}
 
 
-def work_of(context: Context, sections: Sequence[Section] = SECTIONS) -> float:
+def work_of(context: "Context | HospitalContext", sections: Sequence[Section] = SECTIONS) -> float:
     """Return the work of an evaluation, in courses of all the plan's patients."""
     return sum(section.work(context) for section in sections)
 
 
-def evaluate_safety(context: Context, folder: Path, *, identity: str = "", sections: Sequence[Section] = SECTIONS,
+def evaluate_safety(context: "Context | HospitalContext", folder: Path, *, identity: str = "", sections: Sequence[Section] = SECTIONS,
                     told: Callable[[Section], None] | None = None) -> SafetyReport:  # fmt: skip
     """Run every section that has no findings in the folder yet, judge the gates, and write ``report.json`` and ``report.html``.
 
@@ -96,7 +98,7 @@ def evaluate_safety(context: Context, folder: Path, *, identity: str = "", secti
     return report
 
 
-def about_of(context: Context, identity: str) -> dict[str, Any]:
+def about_of(context: Any, identity: str) -> dict[str, Any]:
     """Return what is evaluated and how."""
     return {
         "environment": context.env_id, "policy": context.policy.name, "identity": identity, "cohort": context.cohort,
@@ -105,7 +107,7 @@ def about_of(context: Context, identity: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def profile_hash(profile: Profile) -> str:
+def profile_hash(profile: Any) -> str:
     """Return a hash of all that a profile says."""
     return hashlib.sha256(repr(profile).encode()).hexdigest()[:16]
 

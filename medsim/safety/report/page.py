@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING
 
 from medsim.safety.findings import Findings, Picture, Section, Table
 from medsim.safety.gates import FAILED, PASSED, UNDECIDED, Judgement
-from medsim.safety.profile import Profile
 
 if TYPE_CHECKING:
     from medsim.safety.evaluation import SafetyReport
+    from medsim.safety.hospital.profile import HospitalProfile
+    from medsim.safety.profile import Profile
 
 __all__ = ["page_of"]
 
 VERDICTS = {
-    PASSED: ("Every gate is passed", "On these simulated patients no limit is exceeded: whole intervals lie within the limits."),
-    FAILED: ("Not safe to use: a gate failed", "On these simulated patients a limit is exceeded."),
-    UNDECIDED: ("Not shown to be safe", "No gate failed, but some could not be decided: it takes more patients (leave out --quick)."),
+    PASSED: ("Every gate is passed", "In this simulation no limit is exceeded: whole intervals lie within the limits."),
+    FAILED: ("Not safe to use: a gate failed", "In this simulation a limit is exceeded."),
+    UNDECIDED: ("Not shown to be safe", "No gate failed, but some could not be decided: it takes more simulation (leave out --quick)."),
 }  # fmt: skip
 
 
-def page_of(report: "SafetyReport", profile: Profile) -> str:
+def page_of(report: "SafetyReport", profile: "Profile | HospitalProfile") -> str:
     """Return the page of a report."""
     about = report.about
     title = f"Safety of {about['policy']} in {about['environment']}"
@@ -39,6 +40,9 @@ def page_of(report: "SafetyReport", profile: Profile) -> str:
 def how(report: "SafetyReport") -> str:
     """Return in a sentence what was done."""
     about, plan = report.about, report.about["plan"]
+    if "episodes" in plan:
+        return (f"{plan['episodes']:,} episodes of the {about['cohort']} (seed {plan['seed']}), the same arrivals and chances "
+                f"under the protocol, {about['protocol']}; the {plan['name']} evaluation of medsim {about['medsim']}.")  # fmt: skip
     return (f"{plan['patients']:,} patients of the {about['cohort']} cohort (seed {plan['seed']}), the same with the same noise under the "
             f"protocol, {about['protocol']}; the {plan['name']} evaluation of medsim {about['medsim']}.")  # fmt: skip
 
@@ -111,7 +115,7 @@ def table(one: Table) -> str:
     return f"<details{opened}><summary>{escape(one.title)}</summary>{inner}</details>"
 
 
-def limits(profile: Profile) -> str:
+def limits(profile: "Profile | HospitalProfile") -> str:
     """Return what the simulation cannot show."""
     lines = "".join(f"<li>{escape(one)}</li>" for one in profile.limits)
     return f"<h2>What this cannot show</h2><ul>{lines}</ul>"
