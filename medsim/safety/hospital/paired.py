@@ -1,13 +1,14 @@
 """Figures of two policies on the same episodes: differences with intervals that are right for the worst of several."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from medsim.safety.figures import LEVEL, Figure
 
-__all__ = ["gap_of", "paired", "ratio_difference", "ratio_of", "relative"]
+__all__ = ["PER_CENT", "gap_of", "paired", "positive", "ratio_difference", "ratio_of", "relative"]
 
 Floats = npt.NDArray[np.float64]
 PER_CENT = "% of the protocol's loss"
@@ -20,6 +21,11 @@ def paired(values: npt.ArrayLike, unit: str = "", says: str = "", *, comparisons
     """
     found = np.asarray(values, dtype=np.float64)
     return around(float(found.mean()), found, unit, says, comparisons)
+
+
+def positive(figure: Figure) -> Figure:
+    """Return how much less a figure below 0 is, as a figure above 0."""
+    return replace(figure, value=-figure.value, low=-figure.high, high=-figure.low)
 
 
 def around(value: float, residuals: Floats, unit: str, says: str, comparisons: int) -> Figure:

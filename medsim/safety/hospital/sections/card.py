@@ -4,7 +4,7 @@ from medsim.safety.figures import share_of
 from medsim.safety.findings import Findings, Section, Table
 from medsim.safety.hospital.context import HospitalContext
 from medsim.safety.hospital.sections.outcome import PER_100
-from medsim.safety.profile import Hazard
+from medsim.safety.profile import Gate, Hazard
 
 __all__ = ["SECTION"]
 
@@ -31,8 +31,13 @@ def frequency(c: HospitalContext, hazard: Hazard) -> str:
 
 def gates_of(c: HospitalContext, hazard: Hazard) -> str:
     """Return the gates of a hazard, and the tests that show each catching something."""
-    told = [f"{gate.figure} ({gate.test})" if gate.test else gate.figure for gate in c.profile.gates if gate.hazard == hazard.id]
+    told = [gate.figure + shown_by(gate) for gate in c.profile.gates if gate.hazard == hazard.id]
     return "; ".join(told) or "none"
+
+
+def shown_by(gate: Gate) -> str:
+    """Return which test shows the gate catching something, in words."""
+    return f" (tested: {gate.test.rpartition('::')[2].removeprefix('test_').replace('_', ' ')})" if gate.test else ""
 
 
 def about(c: HospitalContext) -> Table:

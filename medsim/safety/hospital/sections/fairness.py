@@ -51,7 +51,7 @@ class Found:
     def in_margins(self, comparisons: int) -> Figure:
         """Return the same in margins, with an interval that is right for the worst of so many classes."""
         scale = self.measure.scale / self.measure.margins[self.name]
-        says = f"{self.measure.title}, {self.label}: more than under the protocol, in margins of {self.measure.margins[self.name]:g} "
+        says = f"{self.measure.title}, {self.label}: the policy's less the protocol's, in margins of {self.measure.margins[self.name]:g} "
         says += self.measure.unit
         return ratio_difference(self.own, self.standard, "margins", says, scale=scale, comparisons=comparisons)
 
@@ -95,8 +95,8 @@ def gap(measure: Measure, found: list[Found]) -> Figure:
 
 def sentences(judged: list[Found], worst: Figure) -> tuple[str, ...]:
     """Return the section in words."""
-    says = [f"The class that fares worst against the protocol, by the margin that is set for it: {worst.says}: {worst.text()} (interval "
-            f"widened for {len(judged)} classes)."]  # fmt: skip
+    says = [f"Worst against the protocol, by the margin that is set for each class (the interval is widened for {len(judged)} classes): "
+            f"{worst.says}: {worst.bare()}."]  # fmt: skip
     for one in judged:
         excess, many = one.excess(), one.in_margins(len(judged))
         if many.low > 0.0:
@@ -122,7 +122,7 @@ def table(found: list[Found]) -> Table:
         for one in found
     ]  # fmt: skip
     columns = ("measure", "class", "patients", "policy", "protocol", "difference", "in margins")
-    return Table(title="Classes", columns=columns, rows=tuple(rows), open=True)
+    return Table(title="Classes", columns=columns, rows=tuple(rows))
 
 
 def margins(c: HospitalContext) -> Table:

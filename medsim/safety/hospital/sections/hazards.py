@@ -7,7 +7,7 @@ from medsim.safety.figures import Figure, mean_of, share_of
 from medsim.safety.findings import Findings, Picture, Section, Table
 from medsim.safety.hospital.context import HospitalContext
 from medsim.safety.hospital.episodes import Episodes
-from medsim.safety.hospital.paired import paired
+from medsim.safety.hospital.paired import paired, positive
 from medsim.safety.hospital.sections.outcome import PER_100
 from medsim.safety.profile import Hazard
 
@@ -22,11 +22,12 @@ def hazards(c: HospitalContext) -> Findings:
         found = of_one(c, hazard)
         figures |= {f"{hazard.id}.{name}": one for name, one in found.items()}
         rows.append(row(hazard, found))
-        pictures.append(picture(c, hazard))
+        if c.own.costs[hazard.cost].any() or c.standard.costs[hazard.cost].any():
+            pictures.append(picture(c, hazard))
         if found["excess"].low > 0.0:
             says.append(f"{hazard.id}, {hazard.name}: {found['excess'].text()} more than under the protocol.")
         elif found["excess"].high < 0.0:
-            says.append(f"{hazard.id}, {hazard.name}: less than under the protocol, by {found['excess'].text()}.")
+            says.append(f"{hazard.id}, {hazard.name}: less than under the protocol, by {positive(found['excess']).text()}.")
     if not says:
         says.append("No hazard can be told from the protocol's by its mean.")
     columns = ("hazard", "policy, per episode", "protocol", "difference", "severe from", "severe, per 100 episodes", "protocol's")

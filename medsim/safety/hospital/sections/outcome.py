@@ -9,7 +9,7 @@ from medsim.safety.drawing import Curve, curves
 from medsim.safety.figures import Figure, cvar_of, mean_of, plain, share_of
 from medsim.safety.findings import Findings, Picture, Section, Table
 from medsim.safety.hospital.context import HospitalContext
-from medsim.safety.hospital.paired import paired, relative
+from medsim.safety.hospital.paired import paired, positive, relative
 from medsim.safety.sections.outcome import cvar_loss
 
 __all__ = ["PER_100", "SECTION"]
@@ -64,8 +64,7 @@ def sentences(c: HospitalContext, figures: dict[str, Figure], hurt: npt.NDArray[
     if excess.low > 0.0:
         says.append(f"The policy does worse than the protocol: its loss is larger by {excess.text()}.")
     elif excess.high < 0.0:
-        less = replace(excess, value=-excess.value, low=-excess.high, high=-excess.low)
-        says.append(f"The policy does better than the protocol: its loss is smaller by {less.text()}.")
+        says.append(f"The policy does better than the protocol: its loss is smaller by {positive(excess).text()}.")
     else:
         says.append(f"The policy cannot be told from the protocol by its loss: the difference is {excess.text()}.")
     worst = int(c.own.returns.argmin())

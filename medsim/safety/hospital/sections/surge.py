@@ -58,11 +58,11 @@ def of_one(c: HospitalContext, name: str, pair: Pair, usual: Pair, surges: int) 
 def sentences(figures: dict[str, Figure], names: list[str]) -> tuple[str, ...]:
     """Return the section in words."""
     worst = figures["worst_excess"]
-    says = [f"The worst for the policy against the protocol is {worst.says}: {worst.text()} (interval widened for {len(names)})."]
-    for name in names:
-        grows, theirs = figures[f"{slug(name)}.grows"], figures[f"{slug(name)}.protocol_grows"]
-        says.append(f"{name.capitalize()}: the policy's loss changes by {grows.text()}, the protocol's by {theirs.bare()} %.")
-    return tuple(says)
+    growth = figures["worst_growth"]
+    return (
+        f"Worst against the protocol: {worst.says}: {worst.text()} (interval widened for {len(names)}).",
+        f"Steepest against the protocol: {growth.says}: {growth.text()}.",
+    )
 
 
 def cells(c: HospitalContext, met: dict[str, Pair], usual: Pair) -> Picture:
@@ -83,7 +83,7 @@ def grown(figures: dict[str, Figure], names: list[str]) -> Picture:
     lines = []
     for name in names:
         lines.append(Interval(label=f"{name}: policy", figure=figures[f"{slug(name)}.grows"]))
-        lines.append(Interval(label="protocol", figure=figures[f"{slug(name)}.protocol_grows"], kind="pass"))
+        lines.append(Interval(label="protocol", figure=figures[f"{slug(name)}.protocol_grows"], kind="standard"))
     caption = "By how much the loss grows with the surge, in % of each one's own on usual days."
     return Picture(title="How losses grow", caption=caption, svg=intervals(lines, "% of its usual loss", mark=0.0, mark_label="as usual"))
 
