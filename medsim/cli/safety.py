@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from medsim.cli.progress import Progress
+from medsim.cli.safety_hospital import run_hospital
 from medsim.cli.verbs import Verb, find_policy, parse_settings
+from medsim.registry import is_hospital
 
 __all__ = ["VERB"]
 
@@ -18,9 +20,11 @@ EXAMPLES = """examples:
   medsim safety runs/glucose-v0-ppo-seed0 --env medsim/Glucose-v0
   medsim safety my_rules.py:cautious --env medsim/Sepsis-v0 --set action=continuous
   medsim safety expert --env medsim/ICUSepsis-v0 --quick --json
+  medsim safety levelled --env medsim/RegionalNetwork-v0 --quick      hospitals: all agents together
 
 POLICY is a reference policy's name, a training run's folder, a file of medsim solve, or FILE.py:NAME, a function of the observations
 (n, k) that returns the actions (n,) or (n, a), or a class or object with begin(env) and act(observations). The code in FILE.py is run.
+Of a hospital: a function (agent, seen, mask) that returns an action, or begin(task, key) and act(agent, seen, mask).
 
 The report is in OUT/report.html and OUT/report.json. Each section's findings are written when it is done: interrupt and go on at will.
 Exit code 0: no gate failed (the report says if some could not be decided); 1: a gate failed; 2: wrong use.
@@ -34,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", required=True, help="an environment's id")
     parser.add_argument("--quick", action="store_true", help="fewer patients and a smaller stress matrix: below two minutes")
     parser.add_argument("--patients", type=int, help="of the test cohort (default: what the plan says)")
+    parser.add_argument("--episodes", type=int, help="of a hospital's fixed list (default: what its profile says)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the environment; can be repeated")
     parser.add_argument("--cohort", default="test", help="whose patients (default %(default)s)")
     parser.add_argument("--profile", type=Path, help="hazards, limits and gates of your own (TOML)")
@@ -43,6 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, write the report, say the verdict."""
+    if is_hospital(args.env):
+        return run_hospital(args)
     from dataclasses import replace
 
     from medsim.safety.context import FULL, QUICK, Context
@@ -51,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     from medsim.safety.profile import load_profile, profile_path
 
     plan = QUICK if args.quick else FULL
+    if args.episodes is not None:
+        raise ValueError("--episodes is for hospitals; of a treatment say --patients")
     if args.patients is not None:
         if args.patients < 100:
             raise ValueError(f"--patients must be 100 or more, not {args.patients}: fewer tell nothing of safety")

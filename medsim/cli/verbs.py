@@ -69,7 +69,7 @@ def find_policy(env_id: str, name: str) -> Policy:
 
 
 def find_hospital_policy(env_id: str, name: str) -> "HospitalPolicy":
-    """Return a hospital's reference policy by name, or a trained one by its run folder.
+    """Return a hospital's reference policy by name, a trained one by its run folder, or that of ``FILE.py:NAME``.
 
     Raises:
         ValueError: there is no such policy.
@@ -79,10 +79,16 @@ def find_hospital_policy(env_id: str, name: str) -> "HospitalPolicy":
     references = hospital_policies(env_id)
     if name in references:
         return references[name]()
+    if ".py:" in name:
+        from medsim.policies.python_file import load_hospital_python
+
+        return load_hospital_python(name)
     policy: HospitalPolicy | None = loaded_policy(env_id, name)
     if policy is not None:
         return policy
-    raise ValueError(f"no policy is called {name!r}; there are {', '.join(references)}, and folders of finished training runs")
+    raise ValueError(
+        f"no policy is called {name!r}; there are {', '.join(references)}, folders of finished training runs, and FILE.py:NAME"
+    )
 
 
 def loaded_policy(env_id: str, name: str) -> Any:

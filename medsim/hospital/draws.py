@@ -13,15 +13,15 @@ from medsim.core.portable import exp, log
 from medsim.core.streams import Key, normal_quantile, seed_words, uniform, words
 
 __all__ = [
-    "ACUITY", "ARRIVAL", "CHART", "CLOCK", "DECLINE", "DISPATCH", "DURATION", "ELECTIVE", "GROUP", "PATIENCE", "POLICY", "ROUTE", "START",
-    "STAY", "THINNING", "TRAVEL", "TRIAGE", "Draws", "category_of", "draw_exponential", "draw_lognormal", "draw_normal", "draw_uniform",
-    "key_of", "lognormal_parameters",
+    "ACUITY", "ARRIVAL", "CHART", "CLOCK", "DECLINE", "DISPATCH", "DURATION", "ELECTIVE", "FAULT", "GROUP", "PATIENCE", "POLICY", "ROUTE",
+    "START", "STAY", "THINNING", "TRAVEL", "TRIAGE", "Draws", "category_of", "draw_exponential", "draw_lognormal", "draw_normal",
+    "draw_uniform", "key_of", "lognormal_parameters",
 ]  # fmt: skip
 
 # Purposes: streams of their own. Give a new purpose a new number; never renumber.
 ARRIVAL, THINNING, ACUITY, TRIAGE, STAY, ROUTE, PATIENCE, DURATION = 1, 2, 3, 4, 5, 6, 7, 8
 TRAVEL, GROUP, START, DECLINE, DISPATCH, ELECTIVE, POLICY, CLOCK = 9, 10, 11, 12, 13, 14, 15, 16
-CHART = 17
+CHART, FAULT = 17, 18
 
 
 def key_of(seed: int, slot: int = 0, episode: int = 0) -> Key:

@@ -110,7 +110,7 @@ class Optimal(NamedPolicy):
 
     def act(self, agent: str, seen: Vector, mask: Mask) -> int:
         """Return what the table says."""
-        busy = round(self.value(agent, seen, "beds busy share") * len(self.table))
+        busy = min(round(self.value(agent, seen, "beds busy share") * len(self.table)), len(self.table) - 1)  # a board may be wrong
         kind = 0 if self.value(agent, seen, "urgent at hand") > 0.5 else 1
         return self.number(agent, "admit" if self.table[busy, kind] else "nothing")
 

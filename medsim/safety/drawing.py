@@ -160,7 +160,7 @@ def matrix(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequenc
         for k, value in enumerate(values[i]):
             if value is None:
                 continue
-            level = min(5, max(0, math.ceil(5.0 * value / worst))) if worst > 0.0 else 0
+            level = math.ceil(5.0 * min(max(value / worst, 0.0), 1.0)) if worst > 0.0 else 0  # an infinite one is fully red
             place = f'x="{left + cell_w * k}" y="{y}" width="{cell_w - 2}" height="{cell_h - 2}"'
             parts.append(f'<rect class="heat h{level}" {place}/>')
             parts.append(

@@ -6,14 +6,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import medsim
 from medsim.safety.context import Context
 from medsim.safety.figures import Figure
 from medsim.safety.findings import Findings, Section
 from medsim.safety.gates import Judgement, judge, verdict_of
-from medsim.safety.profile import Profile
 from medsim.safety.sections import (
     calibration,
     dead_ends,
@@ -26,6 +25,9 @@ from medsim.safety.sections import (
     subgroups,
     twins,
 )
+
+if TYPE_CHECKING:
+    from medsim.safety.hospital.context import HospitalContext
 
 __all__ = ["SECTIONS", "SafetyReport", "evaluate_safety", "work_of", "write_whole"]
 
@@ -70,12 +72,12 @@ def figures_of(findings: Mapping[str, Findings]) -> dict[str, Figure]:
     return {f"{section}.{name}": one for section, found in findings.items() for name, one in found.figures.items()}
 
 
-def work_of(context: Context, sections: Sequence[Section] = SECTIONS) -> float:
+def work_of(context: "Context | HospitalContext", sections: Sequence[Section] = SECTIONS) -> float:
     """Return the work of an evaluation, in courses of all the plan's patients."""
     return sum(section.work(context) for section in sections)
 
 
-def evaluate_safety(context: Context, folder: Path, *, identity: str = "", sections: Sequence[Section] = SECTIONS,
+def evaluate_safety(context: "Context | HospitalContext", folder: Path, *, identity: str = "", sections: Sequence[Section] = SECTIONS,
                     told: Callable[[Section], None] | None = None) -> SafetyReport:  # fmt: skip
     """Run every section that has no findings in the folder yet, judge the gates, and write ``report.json`` and ``report.html``.
 
@@ -99,8 +101,8 @@ def evaluate_safety(context: Context, folder: Path, *, identity: str = "", secti
             found = section.run(context)
             path.parent.mkdir(exist_ok=True)
             write_whole(path, json.dumps({"key": key, **found.record()}, indent=1) + "\n")
-        else:
-            context.tell(section.work(context))
+        elif context.progress is not None:
+            context.progress(section.work(context))
         findings[section.name] = found
     report = SafetyReport(
         about=about, sections=tuple(sections), findings=findings, judgements=tuple(judge(context.profile.gates, figures_of(findings)))
@@ -110,13 +112,13 @@ def evaluate_safety(context: Context, folder: Path, *, identity: str = "", secti
     return report
 
 
-def about_of(context: Context, identity: str) -> dict[str, Any]:
+def about_of(context: Any, identity: str) -> dict[str, Any]:
     """Return what is evaluated and how."""
     return {
         "environment": context.env_id, "policy": context.policy.name, "identity": identity, "cohort": context.cohort,
         "options": context.options_of(context.policy), "protocol": context.protocol.name, "plan": context.plan.record(),
         "medsim": medsim.__version__, "profile": profile_hash(context.profile),
-        "described": described(context.policy), "made": context.made,
+        "described": described(context.policy), "made": getattr(context, "made", ""),
     }  # fmt: skip
 
 
@@ -126,7 +128,7 @@ def described(policy: Any) -> str:
     return text.split("\n\n")[0].replace("\n", " ") if text else ""
 
 
-def profile_hash(profile: Profile) -> str:
+def profile_hash(profile: Any) -> str:
     """Return a hash of all that a profile says."""
     return hashlib.sha256(repr(profile).encode()).hexdigest()[:16]
 

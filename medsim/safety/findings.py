@@ -2,12 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from medsim.safety.figures import Figure
-
-if TYPE_CHECKING:
-    from medsim.safety.context import Context
 
 __all__ = ["Findings", "Picture", "Section", "Table"]
 
@@ -66,11 +63,12 @@ class Findings:
 class Section:
     """A part of the evaluation: its number, its name in files and figures, its heading, what it does, and how much work it is.
 
-    ``work``: in courses of all the plan's patients, for the progress bar.
+    ``run`` and ``work`` take what the sections share: a ``Context``, or a ``HospitalContext``. ``work``: in courses of all the plan's
+    patients, or in episodes of a hospital, for the progress bar.
     """
 
     number: int
     name: str
     title: str
-    run: Callable[["Context"], Findings]
-    work: Callable[["Context"], float] = lambda context: 0.0
+    run: Callable[[Any], Findings]
+    work: Callable[[Any], float] = lambda context: 0.0

@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 
 from medsim.safety.findings import Findings, Picture, Section, Table
 from medsim.safety.gates import FAILED, PASSED, UNDECIDED, Judgement
-from medsim.safety.profile import Profile
 
 if TYPE_CHECKING:
     from medsim.safety.evaluation import SafetyReport
+    from medsim.safety.hospital.profile import HospitalProfile
+    from medsim.safety.profile import Profile
 
 __all__ = ["page_of"]
 
 VERDICTS = {
-    PASSED: ("Every gate is passed", "On these simulated patients no limit is exceeded: whole intervals lie within the limits."),
-    FAILED: ("Not safe to use: a gate failed", "On these simulated patients a limit is exceeded."),
-    UNDECIDED: ("Not shown to be safe", "No gate failed, but some could not be decided: it takes more patients (leave out --quick)."),
+    PASSED: ("Every gate is passed", "In this simulation no limit is exceeded: whole intervals lie within the limits."),
+    FAILED: ("Not safe to use: a gate failed", "In this simulation a limit is exceeded."),
+    UNDECIDED: ("Not shown to be safe", "No gate failed, but some could not be decided: it takes more simulation (leave out --quick)."),
 }  # fmt: skip
 
 
-def page_of(report: "SafetyReport", profile: Profile) -> str:
+def page_of(report: "SafetyReport", profile: "Profile | HospitalProfile") -> str:
     """Return the page of a report."""
+    from medsim.safety.hospital.profile import HospitalProfile
+
     about = report.about
     title = f"Safety of {about['policy']} in {about['environment']}"
     style = files("medsim.safety.report").joinpath("page.css").read_text(encoding="utf-8")
@@ -30,7 +33,8 @@ def page_of(report: "SafetyReport", profile: Profile) -> str:
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">Research simulation: not medical advice, and no clinical evidence. {escape(how(report))}</p>',
         verdict(report), contents(report.sections), gates(report.judgements),
-        *(section_of(section, report.findings[section.name]) for section in report.sections), hazards(report, profile), card(report),
+        *(section_of(section, report.findings[section.name]) for section in report.sections),
+        *([] if isinstance(profile, HospitalProfile) else [hazards(report, profile), card(report)]),
         limits(profile),
     ]  # fmt: skip
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
@@ -40,6 +44,9 @@ def page_of(report: "SafetyReport", profile: Profile) -> str:
 def how(report: "SafetyReport") -> str:
     """Return in a sentence what was done."""
     about, plan = report.about, report.about["plan"]
+    if "episodes" in plan:
+        return (f"{plan['episodes']:,} episodes of the {about['cohort']} (seed {plan['seed']}), the same arrivals and chances "
+                f"under the protocol, {about['protocol']}; the {plan['name']} evaluation of medsim {about['medsim']}.")  # fmt: skip
     return (f"{plan['patients']:,} patients of the {about['cohort']} cohort (seed {plan['seed']}), the same with the same noise under the "
             f"protocol, {about['protocol']}; the {plan['name']} evaluation of medsim {about['medsim']}.")  # fmt: skip
 
@@ -61,10 +68,16 @@ def said(one: Judgement) -> str:
     return f"{one.figure.says or one.gate.figure}: {one.figure.text()}, and had to be {one.limit}. {one.gate.reason}"
 
 
+def has_card(sections: Sequence[Section]) -> bool:
+    """Return whether a section of its own is the card with the table of hazards, as in hospitals."""
+    return any(one.name == "card" for one in sections)
+
+
 def contents(sections: Sequence[Section]) -> str:
     """Return links to the sections."""
     last = max(one.number for one in sections) + 1
-    named = [*((one.number, one.name, one.title) for one in sections), (last, "table", "Hazards, gates, tests"), (last + 1, "card", "Card")]
+    named = [(one.number, one.name, one.title) for one in sections]
+    named += [] if has_card(sections) else [(last, "table", "Hazards, gates, tests"), (last + 1, "card", "Card")]
     links = "".join(f'<a href="#{name}">{number} {escape(title)}</a>' for number, name, title in named)
     return f'<nav aria-label="sections">{links}</nav>'
 
@@ -114,7 +127,7 @@ def table(one: Table) -> str:
     return f"<details{opened}><summary>{escape(one.title)}</summary>{inner}</details>"
 
 
-def hazards(report: "SafetyReport", profile: Profile) -> str:
+def hazards(report: "SafetyReport", profile: "Profile") -> str:
     """Return the hazard table: what can go wrong, which gates watch it, what they found, and which test shows that they can catch it."""
     rows = []
     for hazard in profile.hazards:
@@ -155,7 +168,7 @@ def card(report: "SafetyReport") -> str:
     return f'<section id="card"><h2>{number} Card</h2><div class="table"><table><tbody>{rows}</tbody></table></div></section>'
 
 
-def limits(profile: Profile) -> str:
+def limits(profile: "Profile | HospitalProfile") -> str:
     """Return what the simulation cannot show."""
     lines = "".join(f"<li>{escape(one)}</li>" for one in profile.limits)
     return f"<h2>What this cannot show</h2><ul>{lines}</ul>"

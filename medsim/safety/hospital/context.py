@@ -1,0 +1,82 @@
+"""What the sections of a hospital's safety evaluation share: the policy, the protocol, how much, and the episodes that they all look at."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from medsim.hospital.evaluation import DEFAULT_SEED, differing
+from medsim.hospital.policy import HospitalPolicy
+from medsim.hospital.task import HospitalTask
+from medsim.policies import hospital_policies
+from medsim.registry import HospitalCard, hospital_card, make_task
+from medsim.safety.hospital.episodes import Episodes, play
+from medsim.safety.hospital.faults import Fault
+from medsim.safety.hospital.profile import Amount, HospitalProfile, check_fits
+
+__all__ = ["HospitalContext", "HospitalPlan"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HospitalPlan:
+    """How much is asked for; the seed is that of the fixed list of episodes."""
+
+    name: str
+    amount: Amount
+    seed: int = DEFAULT_SEED
+
+    def record(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        return {"name": self.name, "seed": self.seed, **asdict(self.amount)}
+
+
+class HospitalContext:
+    """A policy in a hospital, beside the hospital's protocol, on the same episodes with the same arrivals and chances.
+
+    Raises:
+        ValueError: an option is not allowed, or the profile is not one of this hospital.
+    """
+
+    cohort = "fixed list"
+
+    def __init__(self, env_id: str, policy: HospitalPolicy, profile: HospitalProfile, plan: HospitalPlan, *,
+                 options: Mapping[str, Any] | None = None, progress: Callable[[float], None] | None = None) -> None:  # fmt: skip
+        self.env_id, self.policy, self.profile, self.plan = env_id, policy, profile, plan
+        self.given, self.progress = dict(options or {}), progress
+        self.card: HospitalCard = hospital_card(env_id)
+        self.protocol: HospitalPolicy = hospital_policies(env_id)[self.card.protocol_policy]()
+        self.task = self.make()
+        check_fits(profile, self.task)
+
+    def options_of(self, policy: HospitalPolicy, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the options of the hospital, the same for both: the card's, the protocol's, the policy's, those given."""
+        return {**self.card.evaluation, **self.protocol.options, **self.policy.options, **self.given, **(more or {})}
+
+    def make(self, more: Mapping[str, Any] | None = None) -> HospitalTask:
+        """Return the task, with other options where some are given."""
+        task: HospitalTask = make_task(self.env_id, **self.options_of(self.policy, more))
+        return task
+
+    def play(self, policy: HospitalPolicy, count: int, *, more: Mapping[str, Any] | None = None, fault: Fault | None = None) -> Episodes:
+        """Return the first episodes of the list under a policy."""
+        task = self.task if more is None else self.make(more)
+        return play(task, policy, count, seed=self.plan.seed, fault=fault, progress=self.progress)
+
+    @cached_property
+    def own(self) -> Episodes:
+        """The episodes under the policy."""
+        return self.play(self.policy, self.plan.amount.episodes)
+
+    @cached_property
+    def standard(self) -> Episodes:
+        """The same episodes under the protocol."""
+        return self.play(self.protocol, self.plan.amount.episodes)
+
+    def both(self, count: int, *, more: Mapping[str, Any] | None = None, fault: Fault | None = None) -> tuple[Episodes, Episodes]:
+        """Return the first episodes under the policy, and under the protocol, where something is other than usual."""
+        return self.play(self.policy, count, more=more, fault=fault), self.play(self.protocol, count, more=more, fault=fault)
+
+    @property
+    def unscored(self) -> str:
+        """The options by which this hospital differs from the one whose floor and ceiling are known; nothing: none."""
+        return differing(self.env_id, self.options_of(self.policy))
