@@ -76,7 +76,7 @@ def test_the_suites_on_offer_can_be_planned():
 
 
 def test_what_does_not_exist_is_refused_by_name():
-    with pytest.raises(ValueError, match="no suite is called 'quik'; there are quick"):
+    with pytest.raises(ValueError, match="no suite is called 'quik'; there are full, quick, smoke"):
         run_suite("quik")
     with pytest.raises(ValueError, match="no engine is called 'slurm'; there are serial, process"):
         run_suite(TINY, engine="slurm")

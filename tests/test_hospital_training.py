@@ -470,7 +470,7 @@ def test_the_doctor_finds_a_hospital_the_same_twice(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["evaluate", ENV, "--policy", "wizard"], "no policy is called 'wizard'; there are random, nothing, best, and folders"),
+        (["evaluate", ENV, "--policy", "wizard"], "no policy is called 'wizard'; there are random, nothing, best, folders"),
         (["evaluate", ENV, "--policy", "best", "--cohort", "train"], "--cohort is for treatments, and medsim/Toy-v0 is a hospital"),
         (["evaluate", ENV, "--policy", "best", "--episodes", "0"], "--episodes must be 1 or more, not 0"),
         (["evaluate", ENV, "--policy", "best", "--set", "beds=3"], "unknown option 'beds'"),
