@@ -315,7 +315,7 @@ def test_a_table_of_medsim_solve_is_read(tmp_path):
     from medsim.registry import make_task
 
     table = reference_policies(SCM)["physician-soft"]().table(make_task(SCM))
-    save_table(tmp_path / "mine.npz", table, SCM, {"observation": "full_no_deadline"}, "soft")
+    save_table(tmp_path / "mine.npz", table, SCM, {"observation": "full"}, "soft")
     assert json.loads(given(tmp_path / "mine.npz", tmp_path, env=SCM).read_text())["submission"]["verified"] is True
 
 
