@@ -75,6 +75,30 @@ def test_the_suites_on_offer_can_be_planned():
         assert [sum(job.policy == name for job in of_env) for name in agents] == [3, 3, 2][: len(agents)]
 
 
+def test_the_full_suite_names_every_environment_and_scales_by_one_number():
+    from medsim.registry import ENVIRONMENTS, HOSPITALS
+    from medsim_agents.algorithms import ALGORITHMS
+    from medsim_agents.suites import full_suite
+
+    whole, half = full_suite(), full_suite(0.5)
+    assert {board.env for board in whole.boards} == {one.id for one in (*ENVIRONMENTS, *HOSPITALS)}
+    for one, other in zip(whole.boards, half.boards, strict=True):
+        assert one.references is None
+        for agent, shorter in zip(one.agents, other.agents, strict=True):
+            assert agent.algorithm in {algorithm.name for algorithm in ALGORITHMS}
+            assert agent.seeds == (0, 1, 2, 3, 4)
+            assert shorter.changes["steps"] == round(agent.changes["steps"] / 2)
+    with pytest.raises(ValueError, match="budget must be above 0, not 0"):
+        full_suite(0)
+
+
+def test_policies_for_another_variant_of_a_hospital_have_no_place_on_its_board():
+    board = next(board for board in suite("full").boards if board.env == "medsim/RegionalNetwork-v0")
+    there = {job.policy for job in jobs_of(suite("full")) if job.env == board.env and job.kind == "reference"}
+    assert {"random", "nearest", "levelled"} <= there
+    assert "proportional-split" not in there  # it routes, and this board's hospital has ambulances
+
+
 def test_what_does_not_exist_is_refused_by_name():
     with pytest.raises(ValueError, match="no suite is called 'quik'; there are full, quick, smoke"):
         run_suite("quik")

@@ -55,6 +55,8 @@ BENCHMARK_EXAMPLES = """examples:
   medsim benchmark table quick --json  what there is, for machines
   medsim benchmark page                the page of every suite that has results
   medsim benchmark slurm quick > quick.sh                a SLURM array script for what is missing
+  medsim benchmark submit result.json --by "A. N. Other"         a record from outside: checked, and marked as not verified
+  medsim benchmark submit mine.safetensors --by "A. N. Other" --to quick --env medsim/Glucose-v0    a policy: judged here
   medsim benchmark verify quick --rows 5   run five rows again, drawn by --seed, and compare; exit code 1 if one is not what it must be
 
 --engine ray hands the jobs to Ray (extra cluster): on this machine, or with --address on a cluster whose machines have medsim.
@@ -232,16 +234,26 @@ def configure_benchmark(parser: argparse.ArgumentParser) -> None:
     parser.epilog = BENCHMARK_EXAMPLES
     parser.add_argument(
         "what",
-        choices=("run", "table", "page", "verify", "slurm"),
-        help="run the jobs, print the table, write the page, check, or print a script",
+        choices=("run", "table", "page", "verify", "slurm", "submit"),
+        help="run the jobs, print the table, write the page, check, print a script, or add a result from outside",
     )
-    parser.add_argument("suite", nargs="?", help="quick or smoke; table and page take all that have results if none is named")
+    parser.add_argument(
+        "suite", nargs="?", help="full, quick or smoke; table and page take all that have results if none is named; of submit: the file"
+    )
+    parser.add_argument("--by", default="", help="of submit: who submits it")
+    parser.add_argument("--to", metavar="SUITE", help="of submit, a policy: the suite that it is judged in")
+    parser.add_argument("--env", help="of submit, a policy: the environment that it acts in")
+    parser.add_argument("--name", help="of submit, a policy: the name of its row (default: the file's)")
+    parser.add_argument("--algo", help="of submit, a .zip of Stable-Baselines3: its algorithm")
+    parser.add_argument("--trust", action="store_true", help="of submit: read files that can run any code as they are read")
     parser.add_argument("--engine", default="process", help="process (side by side), serial or ray (default %(default)s)")
     parser.add_argument("--address", help="of a Ray cluster, such as auto or 10.0.0.1:6379 (default: Ray on this machine)")
     parser.add_argument("--workers", type=int, default=2, help="processes of the engine (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks"), help="folder of results and page (default %(default)s)")
     parser.add_argument("--rows", type=int, default=5, help="that verify runs again (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="by which verify draws rows (default %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="by which verify draws rows; of submit: which of several trainings it is (default %(default)s)"
+    )
     parser.add_argument("--kind", default="any", help="of the rows that verify draws: agent, reference or any (default %(default)s)")
     parser.add_argument("--only", metavar="ID", help="run this job alone, even if its result is there")
     parser.add_argument("--json", action="store_true", help="for machines: the table as JSON")
@@ -260,6 +272,8 @@ def run_benchmark(args: argparse.Namespace) -> int:
         return run_verify(args)
     if args.what == "slurm":
         return print_slurm(args)
+    if args.what == "submit":
+        return submit(args)
     if args.suite is not None:
         suite(args.suite)
     if args.what == "table":
@@ -301,6 +315,26 @@ def print_slurm(args: argparse.Namespace) -> int:
     if args.suite is None:
         raise ValueError("say which suite: medsim benchmark slurm quick")
     print(slurm_script(suite(args.suite), args.out), end="")
+    return 0
+
+
+def submit(args: argparse.Namespace) -> int:
+    """Add a record, or a policy's, to a suite's results, and write the page of all results."""
+    from medsim_agents.submission import submit_policy, submit_record
+
+    if args.suite is None:
+        raise ValueError("say which file to submit: medsim benchmark submit result.json --by NAME")
+    file, results = Path(args.suite), args.out / "leaderboard"
+    if file.suffix == ".json":
+        written = submit_record(file, by=args.by, results=results)
+    else:
+        if args.to is None or args.env is None:
+            raise ValueError("say where a policy is to be judged: --to SUITE --env ENVIRONMENT")
+        written = submit_policy(
+            file, by=args.by, to=args.to, env_id=args.env, policy_name=args.name or file.stem, results=results, seed=args.seed,
+            trust=args.trust, algorithm=args.algo,
+        )  # fmt: skip
+    print(f"added {written}; page {write_board(args, None)}")
     return 0
 
 
