@@ -77,6 +77,11 @@ def test_the_code_of_the_page_about_logged_data_runs_from_top_to_bottom():
     assert scope["report"].effective_sample_size < 100
 
 
+def test_the_code_of_the_page_about_limits_on_harm_runs_from_top_to_bottom():
+    shield = run_from_top_to_bottom("constrained.md", 1)["shield"]
+    assert shield.counts()["simulator look-ahead: high_norepinephrine"] == 10 * 72
+
+
 def test_the_links_and_pictures_of_the_pages_lead_somewhere():
     for page in (ROOT / "docs").glob("*.md"):
         for target in re.findall(r"!?\[[^\]]*\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):

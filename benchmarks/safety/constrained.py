@@ -6,7 +6,7 @@
 Limits are set on patients (of ICUAdmission: episodes) of the training side alone, and judged on test patients; one counts as kept within a
 tenth. Of septic shock and of ICU beds a limit is what the environment's protocol costs: hours of much norepinephrine, and elective patients
 turned away although whoever finds a bed is admitted. No reference policy of glucose has what the agent has, basal rates without boluses;
-there it is half of what PPO costs.
+there it is half of what PPO (seed 0, drawn) costs.
 
 Agents act as they do on a leaderboard: doses are the means of their distributions; PPO's discrete actions are the likeliest, those of the
 constrained agents are drawn (``DrawnPolicy``). Where patients are treated with discrete actions, PPO's are judged drawn, too. Settings are
@@ -36,10 +36,10 @@ TEST = {"medsim/Sepsis-v0": 400, "medsim/Glucose-v0": 1000, "medsim/ICUAdmission
 
 
 def limits_of(env_id: str, free: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the limits: what the protocol costs on patients or episodes that no training meets, or half of what PPO's agents do.
+    """Return the limits: what the protocol costs on patients or episodes that no training meets, or half of what PPO's agent does.
 
     Args:
-        free: PPO's records.
+        free: PPO's record, of seed 0.
     """
     from medsim.evaluation.rollout import evaluate
     from medsim.hospital.evaluation import evaluate_hospital
@@ -51,7 +51,7 @@ def limits_of(env_id: str, free: list[dict[str, Any]]) -> dict[str, float]:
         return {name: round(0.5 * float(np.mean([one["drawn, training side"]["costs"][name] for one in free])), 3) for name in names}
     if is_hospital(env_id):
         protocol: Any = hospital_policies(env_id)[hospital_card(env_id).protocol_policy]()
-        found = evaluate_hospital(env_id, protocol, episodes=COUNT, seed=OURS).costs
+        found = evaluate_hospital(env_id, protocol, episodes=COUNT, seed=OURS, options={"log_events": False}).costs
     else:
         protocol = reference_policies(env_id)[card(env_id).protocol_policy]()
         found = evaluate(env_id, protocol, cohort="train", patients=COUNT, seed=OURS).costs
@@ -84,7 +84,7 @@ def one_training(env_id: str, arm: str, seed: int, limits: dict[str, float]) -> 
 
 
 def policies_of(planned: Any, model: Any) -> dict[str, Any]:
-    """Return the policy that a leaderboard judges, and of treatments with discrete actions both the drawn and the likeliest ones."""
+    """Return the policy that a leaderboard judges, and of treatments with discrete actions the one that acts the other way."""
     from gymnasium import spaces
 
     from medsim.registry import is_hospital
@@ -92,8 +92,8 @@ def policies_of(planned: Any, model: Any) -> dict[str, Any]:
 
     found: dict[str, Any] = {"as on a leaderboard": policy_in_training(planned, model)}
     if not is_hospital(planned.env) and isinstance(model.action_space, spaces.Discrete):
-        told = (planned.algorithm, model, scale_in_training(model), planned.options)
-        found |= {"drawn": DrawnPolicy(*told), "likeliest": ModelPolicy(*told)}
+        name, kind = ("drawn", DrawnPolicy) if planned.algorithm == "ppo" else ("likeliest", ModelPolicy)
+        found[name] = kind(planned.algorithm, model, scale_in_training(model), planned.options)
     return found
 
 
@@ -122,11 +122,23 @@ def measured(args: argparse.Namespace) -> dict[str, Any]:
     for env_id in args.envs:
         records: list[dict[str, Any]] = []
         limits: dict[str, float] = {}
-        for arm in ARMS if len(args.arms) == len(ARMS) else args.arms:
+        for arm in args.arms:
             if arm != "ppo" and not limits:
-                limits = limits_of(env_id, records_of(args, env_id, "ppo", range(5), {}))
+                limits = kept_limits(args, env_id)
             records += records_of(args, env_id, arm, args.seeds, limits)
         found[env_id] = {"limits": limits, "records": records}
+    return found
+
+
+def kept_limits(args: argparse.Namespace, env_id: str) -> dict[str, float]:
+    """Return the limits, measured once."""
+    file = args.out / "constrained" / f"{env_id.rpartition('/')[2]}-limits.json"
+    if not file.is_file():
+        limits = limits_of(env_id, records_of(args, env_id, "ppo", [0], {}))
+        partial = file.with_suffix(".tmp")
+        partial.write_text(json.dumps(limits, indent=1) + "\n", encoding="utf-8")
+        partial.replace(file)
+    found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
     return found
 
 
