@@ -82,6 +82,11 @@ def test_the_code_of_the_page_about_limits_on_harm_runs_from_top_to_bottom():
     assert shield.counts()["simulator look-ahead: high_norepinephrine"] == 10 * 72
 
 
+def test_the_code_of_the_page_about_safety_runs_from_top_to_bottom():
+    found = run_from_top_to_bottom("safety.md", 1)["found"]
+    assert found.figures["net_lost"].high < 0.0  # the best policy that cannot see diabetes loses fewer than the physician who can
+
+
 def test_the_links_and_pictures_of_the_pages_lead_somewhere():
     for page in (ROOT / "docs").glob("*.md"):
         for target in re.findall(r"!?\[[^\]]*\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):

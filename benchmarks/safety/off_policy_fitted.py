@@ -58,7 +58,7 @@ STUDIES = {
         asked=(("surviving-sepsis", 0.1), ("surviving-sepsis", 0.08), ("surviving-sepsis", 0.15), ("adaptive", 0.1), ("random", 1.0)),
     ),
     "glucose-grid": Study(
-        env=GLUCOSE, sizes=(100, 300), truth=5_000, repeats=2, options={"action": "discrete", "bolus": True},
+        env=GLUCOSE, sizes=(100, 300), truth=5_000, repeats=3, options={"action": "discrete", "bolus": True},
         asked=(("basal-bolus", 0.003), ("basal-bolus", 0.001), ("basal-bolus", 0.01), ("fixed-basal", 0.003), ("pid-ifb", 0.003)),
     ),
 }  # fmt: skip
