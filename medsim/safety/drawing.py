@@ -4,7 +4,7 @@ The same data give the same bytes.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -17,6 +17,7 @@ __all__ = ["Curve", "Interval", "Scale", "bars", "curves", "intervals", "matrix"
 
 WIDTH = 640
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 40
+LETTER = 6.3  # chosen: mean width of a letter at 12 units
 MOST_POINTS = 300  # of a curve: as many as can be seen
 
 
@@ -33,6 +34,11 @@ class Scale:
         """Return where a value stands."""
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return self.start + share * (self.end - self.start)
+
+
+def room_for(labels: Iterable[str]) -> int:
+    """Return how far right the longest label reaches, in the drawing's units."""
+    return 16 + round(LETTER * max((len(label) for label in labels), default=0))
 
 
 def ticks(low: float, high: float, about: int = 6) -> list[float]:
@@ -65,7 +71,7 @@ def intervals(rows: Sequence[Interval], axis: str, *, mark: float | None = None,
     if mark is not None:
         found.append(mark)
     low, high = widened(min(found, default=0.0), max(found, default=1.0))
-    left, high_px = 230, 22 * len(rows) + TOP + BOTTOM
+    left, high_px = room_for(row.label for row in rows), 22 * len(rows) + TOP + BOTTOM
     x = Scale(low, high, left, WIDTH - 110)
     parts = [grid_x(x, TOP, high_px - BOTTOM, axis, high_px)]
     if mark is not None:
@@ -101,7 +107,7 @@ def curves(lines: Sequence[Curve], x_axis: str, y_axis: str, *, band: tuple[floa
     low, high = limits or widened(min([*ys.tolist(), *(band or ())], default=0.0), max([*ys.tolist(), *(band or ())], default=1.0))
     x = Scale(float(xs.min()), float(xs.max()) if xs.max() > xs.min() else float(xs.min()) + 1.0, LEFT, width - RIGHT)
     y = Scale(low, high, height - BOTTOM, TOP + 14)
-    parts = [grid_x(x, TOP + 14, height - BOTTOM, x_axis, height, width), grid_y(y, width)]
+    parts = [grid_x(x, TOP + 14, height - BOTTOM, f"{x_axis} (upwards: {y_axis})", height, width), grid_y(y, width)]
     if band is not None:
         parts.insert(
             0, f'<rect class="band" x="{LEFT}" width="{width - RIGHT - LEFT}" y="{y(band[1]):.1f}" height="{y(band[0]) - y(band[1]):.1f}"/>'
@@ -112,7 +118,6 @@ def curves(lines: Sequence[Curve], x_axis: str, y_axis: str, *, band: tuple[floa
     for one in lines:
         parts.append(f'<text class="key {one.kind}" x="{place:.0f}" y="{TOP}">{escape(one.label)}</text>')
         place += 7.0 * len(one.label) + 22.0
-    parts.append(f'<text class="small" x="{width - RIGHT}" y="{TOP}" text-anchor="end">{escape(y_axis)}</text>')
     return framed(parts, height, f"{y_axis} over {x_axis}", width)
 
 
@@ -135,7 +140,7 @@ def path_of(one: Curve, x: Scale, y: Scale) -> str:
 def bars(values: Sequence[tuple[str, float]], axis: str) -> str:
     """Return bars from zero, one below the other."""
     low, high = min(0.0, *(value for _, value in values)), max(0.0, *(value for _, value in values))
-    left, high_px = 230, 20 * len(values) + TOP + BOTTOM
+    left, high_px = room_for(label for label, _ in values), 20 * len(values) + TOP + BOTTOM
     x = Scale(low, high if high > low else low + 1.0, left, WIDTH - 90)
     parts = [grid_x(x, TOP, high_px - BOTTOM, axis, high_px)]
     for k, (label, value) in enumerate(values):
@@ -148,7 +153,8 @@ def bars(values: Sequence[tuple[str, float]], axis: str) -> str:
 
 def matrix(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]], *, worst: float, unit: str) -> str:
     """Return a table of coloured cells, each with its number: the redder, the worse; from ``worst`` on fully red; None: not tried."""
-    left, cell_w, cell_h, head = 230, max(64, (WIDTH - 240) // max(len(columns), 1)), 24, 34
+    left, cell_h, head = room_for(rows), 24, 34
+    cell_w = min(120, max(64, (WIDTH - left - 10) // max(len(columns), 1)))
     width, height = left + cell_w * len(columns) + 8, head + cell_h * len(rows) + 8
     parts = [
         f'<text class="small" x="{left + cell_w * (k + 0.5):.0f}" y="{head - 10}" text-anchor="middle">{escape(name)}</text>'

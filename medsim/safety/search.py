@@ -48,9 +48,11 @@ def worst_patient(c: Context) -> WorstPatient | None:
         k = int(np.argmax(harms))
         if harms[k] > found_excess:
             found, found_excess = rows[k], float(harms[k])
+    varied = [k for k in range(len(names)) if np.ptp(people[:, k]) > 0.0]
+    rank = {names[k]: float((people[:, k] < found[k]).mean()) for k in varied}
     return WorstPatient(
         params=dict(zip(names, found.tolist(), strict=True)),
-        rank={name: float((people[:, k] < found[k]).mean()) for k, name in enumerate(names)}, excess=found_excess, in_population=first,
+        rank=rank, excess=found_excess, in_population=first,
         tried=c.plan.searched * c.plan.generations,
     )  # fmt: skip
 
