@@ -100,7 +100,7 @@ def test_policies_for_another_variant_of_a_hospital_have_no_place_on_its_board()
 
 
 def test_what_does_not_exist_is_refused_by_name():
-    with pytest.raises(ValueError, match="no suite is called 'quik'; there are full, quick, smoke"):
+    with pytest.raises(ValueError, match="no suite is called 'quik'; there are quick, smoke, full"):
         run_suite("quik")
     with pytest.raises(ValueError, match="no engine is called 'slurm'; there are serial, process"):
         run_suite(TINY, engine="slurm")

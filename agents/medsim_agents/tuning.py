@@ -273,7 +273,7 @@ def settings_text(plan: Search, found: Found, command: str) -> str:
     """Return the best settings as a file of settings, with how they were found."""
     as_they_were = load_hyperparameters(plan.env, plan.algorithm)
     settings = {**as_they_were, **plan.fixed, **found.changes}
-    judges = f"{plan.patients} {judges_of(plan.env)}"
+    judges = f"{plan.patients} {judges_of(plan.env, plan.algorithm)}"
     how = {
         "trials": found.trials,
         "given_up": found.pruned,
