@@ -39,6 +39,11 @@ class Found:
         """How many there were, under whichever of the two had fewer."""
         return float(min(self.own[:, 1].sum(), self.standard[:, 1].sum()))
 
+    @property
+    def happened(self) -> bool:
+        """Whether there was anything to count, under either of the two."""
+        return bool(self.own[:, 0].any() or self.standard[:, 0].any())
+
     def level(self, sums: Floats) -> Figure:
         """Return the class's mean, in the measure's unit."""
         return ratio_of(sums, self.measure.unit, scale=self.measure.scale)
@@ -70,7 +75,8 @@ def fairness(c: HospitalContext) -> Findings:
         if len(own) > 1:
             figures[f"{measure.name}.gap"] = gap(measure, own)
     says = sentences(judged, worst)
-    pictures = tuple(picture(measure, [one for one in found if one.measure is measure]) for measure in c.profile.measures)
+    happened = [(measure, [one for one in found if one.measure is measure and one.happened]) for measure in c.profile.measures]
+    pictures = tuple(picture(measure, some) for measure, some in happened if some)
     return Findings(says=says, figures=figures, pictures=pictures, tables=(table(found), margins(c)))
 
 
@@ -100,10 +106,15 @@ def sentences(judged: list[Found], worst: Figure) -> tuple[str, ...]:
     for one in judged:
         excess, many = one.excess(), one.in_margins(len(judged))
         if many.low > 0.0:
-            says.append(f"{one.measure.title}, {one.label}: {excess.text()} more than under the protocol.")
+            says.append(f"{capital(one.measure.title)}, {one.label}: {excess.text()} more than under the protocol.")
     if len(says) == 1:
         says.append("No class fares worse than under the protocol, as far as the widened intervals tell.")
     return tuple(says)
+
+
+def capital(text: str) -> str:
+    """Return a text that begins with a capital letter."""
+    return text[:1].upper() + text[1:]
 
 
 def picture(measure: Measure, found: list[Found]) -> Picture:
@@ -111,7 +122,7 @@ def picture(measure: Measure, found: list[Found]) -> Picture:
     lines = [Interval(label=one.label, figure=one.excess(), kind="fail" if one.excess().low > 0.0 else "other") for one in found]
     svg = intervals(lines, f"{measure.unit} more than under the protocol", mark=0.0, mark_label="as the protocol")
     caption = "Each class against the protocol on the same episodes, with 95 % intervals. Right of the line the policy does worse by it."
-    return Picture(title=measure.title.capitalize(), caption=caption, svg=svg)
+    return Picture(title=capital(measure.title), caption=caption, svg=svg)
 
 
 def table(found: list[Found]) -> Table:
