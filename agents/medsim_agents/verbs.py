@@ -131,9 +131,8 @@ def run_train(args: argparse.Namespace) -> int:
         print(json.dumps({"folder": str(folder), **run, "learning_curve": curve}, indent=1))
         return code
     print(done_text(run, finished))
-    print(
-        f"mean return on {judges_of(args.env, run['training']['algorithm'])} {curve[0]['return_mean']:.2f} before, {curve[-1]['return_mean']:.2f} after"
-    )
+    judges = judges_of(args.env, run["training"]["algorithm"])
+    print(f"mean return on {judges} {curve[0]['return_mean']:.2f} before, {curve[-1]['return_mean']:.2f} after")
     if curve[-1]["return_mean"] < curve[0]["return_mean"]:
         print("warning: worse after training than before: more steps, another seed or other settings are needed")
     print(f"run folder {folder}")
