@@ -20,8 +20,10 @@ def train_table(training: Training, run: RunFolder, progress: Callable[[int], No
     from medsim_agents.checkpoint import Course
 
     settings = dict(training.hyperparameters)
+    patients = settings["n_envs"]
+    steps = -(-settings["steps"] // patients) * patients  # rounded up to whole steps of all patients
     own = {name: settings[name] for name in algorithm(training.algorithm).settings if name in settings}
-    learner = QLearning(steps=settings["steps"], patients=settings["n_envs"], seed=training.seed, curve_points=training.curve_points, **own)
+    learner = QLearning(steps=steps, patients=patients, seed=training.seed, curve_points=training.curve_points, **own)
     course, began = Course(), seconds_now()
 
     def look(steps: int, worth: Exact) -> None:
