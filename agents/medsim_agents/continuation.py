@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from medsim.core.files import write_whole
 from medsim.evaluation.rollout import evaluate
 from medsim.evaluation.statistics import mean, paired_bootstrap_interval
 from medsim.hospital.evaluation import evaluate_hospital
 from medsim.registry import is_hospital
 from medsim_agents.judging import card_of
-from medsim_agents.leaderboard.records import write_whole
-from medsim_agents.run_folder import COMPLETE, MODEL, NORMALISATION, RUN, read_run
+from medsim_agents.run_folder import MODEL, NORMALISATION, RUN, read_finished, read_run
 from medsim_agents.training import VALIDATION_SEED, Training, plan_training
 
 __all__ = ["MARGIN", "Gate", "begin_with", "gate", "plan_continuation"]
@@ -72,11 +72,7 @@ def plan_continuation(folder: str | Path, *, steps: int, env_id: str | None = No
         ValueError: the folder is no finished run, or one that cannot be gone on with; or as of ``plan_training``.
     """
     folder = Path(folder)
-    if not (folder / RUN).is_file():
-        raise ValueError(f"{folder} is not a training's run folder: it has no {RUN}")
-    run = read_run(folder)
-    if run["status"] != COMPLETE:
-        raise ValueError(f"the training in {folder} has not finished; go on with: {run['command']}")
+    run = read_finished(folder)
     old = run["training"]
     if env_id is not None and env_id != old["env"]:
         raise ValueError(f"the run in {folder} was trained on {old['env']}, not on {env_id}: it can only go on there")

@@ -17,7 +17,7 @@ from medsim_agents.algorithms import algorithm
 from medsim_agents.construction import FROZEN, load_model
 from medsim_agents.normalisation import read_scale, scale_of
 from medsim_agents.option_files import refuse_if_changed
-from medsim_agents.run_folder import COMPLETE, NORMALISATION, RUN, TABLE, part_of, read_run
+from medsim_agents.run_folder import NORMALISATION, RUN, TABLE, part_of, read_finished
 from medsim_agents.threads import single_threaded
 from medsim_agents.vec_env import doses_of
 
@@ -157,11 +157,7 @@ def load_policy(folder: str | Path) -> Any:
         ValueError: the folder is no run folder, its training has not finished, or a file that its options name is gone or has changed.
     """
     folder = Path(folder)
-    if not (folder / RUN).is_file():
-        raise ValueError(f"{folder} is not a training's run folder: it has no {RUN}")
-    run = read_run(folder)
-    if run["status"] != COMPLETE:
-        raise ValueError(f"the training in {folder} has not finished; go on with: {run['command']}")
+    run = read_finished(folder)
     refuse_if_changed(run, folder)
     training = run["training"]
     name, env_id = training["algorithm"], training["env"]

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from medsim.core.files import write_whole
 from medsim.registry import is_hospital
 from medsim_agents.algorithms import algorithm
 from medsim_agents.device import card_in_use
 from medsim_agents.hyperparameters import load_hyperparameters
-from medsim_agents.leaderboard.records import write_whole
 from medsim_agents.option_files import fingerprints, refuse_if_changed
 from medsim_agents.provenance import canonical_json, commit, hardware, versions
 
@@ -28,6 +28,7 @@ __all__ = [
     "TABLE",
     "RunFolder",
     "read_curve",
+    "read_finished",
     "read_run",
     "training_command",
 ]
@@ -128,6 +129,20 @@ def read_run(folder: Path) -> dict[str, Any]:
     """Return what ``run.json`` says."""
     record: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
     return record
+
+
+def read_finished(folder: Path) -> dict[str, Any]:
+    """Return what ``run.json`` of a finished training says.
+
+    Raises:
+        ValueError: the folder is no run folder, or its training has not finished.
+    """
+    if not (folder / RUN).is_file():
+        raise ValueError(f"{folder} is not a training's run folder: it has no {RUN}")
+    run = read_run(folder)
+    if run["status"] != COMPLETE:
+        raise ValueError(f"the training in {folder} has not finished; go on with: {run['command']}")
+    return run
 
 
 def read_curve(folder: Path) -> list[dict[str, float]]:

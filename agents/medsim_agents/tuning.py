@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from medsim.core.files import write_whole
 from medsim.registry import is_hospital
 from medsim_agents.algorithms import algorithm
 from medsim_agents.hyperparameters import load_hyperparameters
-from medsim_agents.leaderboard.records import write_whole
 from medsim_agents.provenance import canonical_json, commit
 from medsim_agents.run_folder import judges_of, read_curve
 from medsim_agents.search_spaces import Space, space_of

@@ -184,15 +184,13 @@ def planned_continuation(args: argparse.Namespace, named: dict[str, Any]) -> Any
         ValueError: it cannot be, or an argument does not go with --from.
     """
     from medsim_agents.continuation import plan_continuation
-    from medsim_agents.run_folder import RUN, read_run
+    from medsim_agents.run_folder import read_finished
 
     if args.algo is not None or args.config is not None:
         raise ValueError("--algo and --config do not go with --from: a run keeps its algorithm and settings (--set changes them)")
     if args.steps is None:
         raise ValueError("say with --steps for how many steps the run is to go on")
-    if not (args.begin / RUN).is_file():
-        raise ValueError(f"{args.begin} is not a training's run folder: it has no {RUN}")
-    changes, options = sort_settings(read_run(args.begin)["training"]["algorithm"], {**parse_settings(args.set), **named})
+    changes, options = sort_settings(read_finished(args.begin)["training"]["algorithm"], {**parse_settings(args.set), **named})
     steps = changes.pop("steps")
     return plan_continuation(args.begin, env_id=args.env, steps=steps, seed=args.seed, options=options, **changes)
 

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from medsim.core.files import write_whole
 from medsim_perception.device import choose_device
 from medsim_perception.metrics import mean_interval
 from medsim_perception.recipe import Recipe
 from medsim_perception.training import run
-from medsim_perception.weights import packed, write_whole
+from medsim_perception.weights import packed
 
 RESULTS = Path(__file__).parent / "results"
 RUNS = Path("runs/perception")

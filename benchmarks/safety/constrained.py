@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from medsim.core.files import write_whole
+
 RESULTS = Path(__file__).parent / "results"
 LIMITED = {
     "medsim/Sepsis-v0": ("high_norepinephrine",),
@@ -135,9 +137,7 @@ def kept_limits(args: argparse.Namespace, env_id: str) -> dict[str, float]:
     file = args.out / "constrained" / f"{env_id.rpartition('/')[2]}-limits.json"
     if not file.is_file():
         limits = limits_of(env_id, records_of(args, env_id, "ppo", [0], {}))
-        partial = file.with_suffix(".tmp")
-        partial.write_text(json.dumps(limits, indent=1) + "\n", encoding="utf-8")
-        partial.replace(file)
+        write_whole(file, json.dumps(limits, indent=1) + "\n")
     found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
     return found
 
@@ -148,10 +148,7 @@ def records_of(args: argparse.Namespace, env_id: str, arm: str, seeds: Any, limi
     for seed in seeds:
         file = args.out / "constrained" / f"{env_id.rpartition('/')[2]}-{arm}-{seed}.json"
         if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            partial = file.with_suffix(".tmp")
-            partial.write_text(json.dumps(one_training(env_id, arm, seed, limits), indent=1) + "\n", encoding="utf-8")
-            partial.replace(file)
+            write_whole(file, json.dumps(one_training(env_id, arm, seed, limits), indent=1) + "\n")
         records.append(json.loads(file.read_text(encoding="utf-8")))
     return records
 
@@ -212,9 +209,7 @@ def main() -> None:
     found = measured(args)
     if set(args.envs) == set(LIMITED) and set(args.arms) == set(ARMS):
         for name, text in (("constrained.json", json.dumps(found, indent=1) + "\n"), ("constrained.md", page(found, args.seeds))):
-            partial = args.out / f".{name}"
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(args.out / name)
+            write_whole(args.out / name, text)
 
 
 if __name__ == "__main__":

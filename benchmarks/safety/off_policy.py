@@ -20,6 +20,7 @@ from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from medsim.core.decision_tables import DecisionTable
+from medsim.core.files import write_whole
 from medsim.core.tabular import TabularTask
 from medsim.evaluation.counterfactual import by_state, record_trajectories
 from medsim.evaluation.off_policy import evaluate_off_policy, table_evidence
@@ -151,9 +152,7 @@ def page(boards: list[dict[str, Any]], args: argparse.Namespace) -> str:
         study = STUDIES[board["env"]]
         lines += ["", f"## {board['env']}, {board['size']:,} episodes of {study.behaviour}, {board['repeats']} repeats", "", HEAD]
         lines.append("|---|---|---|---|---|")
-        for name, row in board["estimators"].items():
-            covered = "-" if row["coverage_95"] is None else f"{100 * row['coverage_95']:.0f} %"
-            lines.append(f"| {name} | {row['bias']:+.3f} | {row['rmse']:.3f} | {covered} | {row['rank_correlation']:.2f} |")
+        lines += estimator_rows(board)
         lines += [
             "",
             "| policy | value | effective episodes | refused | " + " | ".join(f"error of {n}" for n in board["estimators"]) + " |",
@@ -164,6 +163,15 @@ def page(boards: list[dict[str, Any]], args: argparse.Namespace) -> str:
             refused = f"{100 * board['refused'][k]:.0f} %"
             lines.append(f"| {policy} | {board['truth'][k]:.4f} | {board['effective'][k]:.0f} | {refused} | {errors} |")
     return "\n".join(lines) + "\n"
+
+
+def estimator_rows(board: dict[str, Any]) -> list[str]:
+    """Return a line an estimator, under ``HEAD``."""
+    lines = []
+    for name, row in board["estimators"].items():
+        covered = "-" if row["coverage_95"] is None else f"{100 * row['coverage_95']:.0f} %"
+        lines.append(f"| {name} | {row['bias']:+.3f} | {row['rmse']:.3f} | {covered} | {row['rank_correlation']:.2f} |")
+    return lines
 
 
 def main() -> None:
@@ -180,9 +188,7 @@ def main() -> None:
         ("off_policy.md", lambda: page(boards, args)),
     ]
     for name, text in write:
-        partial = args.out / f".{name}"
-        partial.write_text(text(), encoding="utf-8")
-        partial.replace(args.out / name)
+        write_whole(args.out / name, text())
 
 
 if __name__ == "__main__":

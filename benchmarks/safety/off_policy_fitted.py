@@ -16,7 +16,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.safety.off_policy import HEAD, RESULTS, figures
+from benchmarks.safety.off_policy import HEAD, RESULTS, estimator_rows, figures
+from medsim.core.files import write_whole
 from medsim.datasets import collect
 from medsim.evaluation.off_policy import evaluate_off_policy
 from medsim.evaluation.rollout import evaluate
@@ -142,9 +143,7 @@ def page(boards: list[dict[str, Any]]) -> str:
     for board in boards:
         lines += ["", f"## {board['study']}, {board['size']:,} episodes of {board['policies'][0]}, {board['repeats']} repeats", ""]
         lines += [f"{board['env']}; {board['cpu_s']:.0f} s of processor time a repeat.", "", HEAD, "|---|---|---|---|---|"]
-        for name, row in board["estimators"].items():
-            covered = "-" if row["coverage_95"] is None else f"{100 * row['coverage_95']:.0f} %"
-            lines.append(f"| {name} | {row['bias']:+.3f} | {row['rmse']:.3f} | {covered} | {row['rank_correlation']:.2f} |")
+        lines += estimator_rows(board)
         names = " | ".join(f"error of {name}" for name in board["estimators"])
         lines += ["", f"| policy | true value (standard error) | effective episodes | refused | {names} |"]
         lines.append("|---" * (4 + len(board["estimators"])) + "|")
@@ -168,9 +167,7 @@ def main() -> None:
         ("off_policy_fitted.md", lambda: page(boards)),
     ]
     for name, text in write:
-        partial = args.out / f".{name}"
-        partial.write_text(text(), encoding="utf-8")
-        partial.replace(args.out / name)
+        write_whole(args.out / name, text())
 
 
 if __name__ == "__main__":

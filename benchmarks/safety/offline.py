@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from medsim.core.files import write_whole
 from medsim.evaluation.rollout import evaluate
 from medsim.evaluation.scoring import exact_score
 from medsim.policies import reference_policies
@@ -102,9 +103,7 @@ def kept(path: Path, make: Any) -> dict[str, Any]:
     """Return what a file holds, or what ``make`` finds, written there whole."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".tmp")
-        partial.write_text(json.dumps(make(), indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, json.dumps(make(), indent=1) + "\n")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
@@ -160,9 +159,7 @@ def main() -> None:
     if set(args.studies) != set(STUDIES):
         return
     for name, text in (("offline.json", json.dumps(found, indent=1) + "\n"), ("offline.md", page(found, args))):
-        partial = args.out / f".{name}"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(args.out / name)
+        write_whole(args.out / name, text)
 
 
 if __name__ == "__main__":

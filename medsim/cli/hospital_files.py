@@ -1,9 +1,10 @@
 """Files that a fit reads and writes: none in the place of another, each whole or not at all."""
 
-import os
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
+
+from medsim.core import files
 
 __all__ = ["refuse_clashes", "write_whole"]
 
@@ -46,11 +47,4 @@ def write_whole(path: Path, text: str) -> None:
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")
         return
-    path = path.resolve()  # a link stays a link
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    files.write_whole(path.resolve(), text)  # a link stays a link

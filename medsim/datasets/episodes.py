@@ -73,9 +73,14 @@ class Episodes:
 
     def seen_at(self, step: int) -> Any:
         """Return what was seen before a step, (n, ...) or a dict of such arrays."""
-        if isinstance(self.observations, dict):
-            return {name: values[:, step] for name, values in self.observations.items()}
-        return self.observations[:, step]
+        return at_step(self.observations, step)
+
+
+def at_step(observations: Any, step: int) -> Any:
+    """Return observations (n, T + 1, ...), or a dict of such arrays, before a step, (n, ...)."""
+    if isinstance(observations, dict):
+        return {name: values[:, step] for name, values in observations.items()}
+    return observations[:, step]
 
 
 def collect(env_id: str, policy: Policy, episodes: int, *, seed: int = 0, cohort: str = "train", options: Mapping[str, Any] | None = None,

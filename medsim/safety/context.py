@@ -11,13 +11,14 @@ import numpy.typing as npt
 from medsim.core.tabular import TabularTask
 from medsim.core.task import Task
 from medsim.core.vector import PatientVectorEnv
+from medsim.datasets.episodes import patients_of
 from medsim.evaluation.exact import Problem, chance_by_state, probabilities_by_state
 from medsim.evaluation.rollout import DEFAULT_SEED
 from medsim.evaluation.scoring import table_of
 from medsim.policies import reference_policies
 from medsim.policies.policy import Policy
 from medsim.registry import EnvironmentCard, card, make_task
-from medsim.safety.courses import Courses, follow, patients_of
+from medsim.safety.courses import Courses, follow
 from medsim.safety.profile import Profile
 
 __all__ = ["FULL", "QUICK", "Context", "Plan"]
@@ -62,6 +63,7 @@ class Context:
         self.env_id, self.policy, self.profile, self.plan, self.cohort = env_id, policy, profile, plan, cohort
         self.made = made  # how the policy came about, in a sentence
         self.given, self.progress = dict(options or {}), progress
+        self._chances: dict[str, Floats | None] = {}
         self.card: EnvironmentCard = card(env_id)
         self.protocol: Policy = reference_policies(env_id)[self.card.protocol_policy]()
         self.task = self.task_of(policy)
@@ -156,15 +158,30 @@ class Context:
         return np.asarray(exact[task.tables.start_of(rows)])
 
     def chances(self, policy: Policy, task: Any) -> Floats | None:
-        """Return the exact probability of harm from each first state, (states,), or None where it cannot be told."""
+        """Return the exact probability of harm from each first state, (states,), or None where it cannot be told.
+
+        Of the policy and the protocol it is computed once: it does not depend on which patients come.
+        """
         if not isinstance(task, TabularTask) or self.profile.harm.measure:
             return None
+        if policy is not self.policy and policy is not self.protocol:
+            return self.chances_in(policy, task)
+        which = "policy" if policy is self.policy else "protocol"
+        if which not in self._chances:
+            self._chances[which] = self.chances_in(policy, task)
+        return self._chances[which]
+
+    def chances_in(self, policy: Policy, task: TabularTask) -> Floats | None:
+        """Return the same, computed."""
         table = table_of(policy, task)
         if table is None:
             return None
         problem = Problem(task)
-        target = np.isin(np.array(task.tables.outcomes)[task.tables.outcome_of], self.profile.harm.outcomes)
-        return np.asarray(chance_by_state(problem, target, probabilities_by_state(problem, table))[-1])
+        return np.asarray(chance_by_state(problem, self.harmful(task), probabilities_by_state(problem, table))[-1])
+
+    def harmful(self, task: TabularTask) -> npt.NDArray[np.bool_]:
+        """Return which states of a table are the harm, (states,)."""
+        return np.isin(np.array(task.tables.outcomes)[task.tables.outcome_of], self.profile.harm.outcomes)
 
     @property
     def exact(self) -> bool:

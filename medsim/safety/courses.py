@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode
 
 from medsim.core import kernels
 from medsim.core.model import field_names
 from medsim.core.task import Task
 from medsim.core.vector import PatientVectorEnv
+from medsim.datasets.episodes import at_step, patients_of
 from medsim.policies.policy import Policy
-from medsim.registry import make_task
 
-__all__ = ["Courses", "follow", "kept_of", "patients_of"]
+__all__ = ["Courses", "follow", "kept_of"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -55,6 +54,10 @@ class Courses:
         """Undiscounted returns, (n,)."""
         return np.asarray(self.rewards.sum(axis=1))
 
+    def seen_at(self, step: int) -> Any:
+        """Return what was seen of the kept patients before a step, (kept, ...) or a dict of such arrays."""
+        return at_step(self.observations, step)
+
     def there(self) -> npt.NDArray[np.bool_]:
         """Return which steps happened, (n, T)."""
         return np.asarray(np.arange(self.rewards.shape[1]) < self.lengths[:, None])
@@ -62,16 +65,6 @@ class Courses:
     def last(self, measure: str) -> Floats:
         """Return a measure at the end of each course, (n,)."""
         return np.asarray(self.measures[measure][np.arange(self.n), self.lengths])
-
-    def history(self, patient: int) -> Floats:
-        """Return a patient's measures over time, (steps + 1, measures), in the order of ``measures``."""
-        steps = int(self.lengths[patient]) + 1
-        return np.column_stack([values[patient, :steps] for values in self.measures.values()])
-
-
-def patients_of(env_id: str, options: Mapping[str, Any], n: int) -> PatientVectorEnv:
-    """Return a batch that stands still where an episode has ended."""
-    return PatientVectorEnv(make_task(env_id, **options), n, autoreset_mode=AutoresetMode.DISABLED, threads=1)
 
 
 def kept_of(observations: Any, count: int) -> Any:

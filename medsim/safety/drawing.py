@@ -11,9 +11,10 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
+from medsim.render.scales import Scale, ticks
 from medsim.safety.figures import Figure, plain
 
-__all__ = ["Curve", "Interval", "Scale", "bars", "curves", "intervals", "matrix", "ticks"]
+__all__ = ["Curve", "Interval", "bars", "curves", "intervals", "matrix"]
 
 WIDTH = 640
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 40
@@ -21,31 +22,9 @@ LETTER = 6.3  # chosen: mean width of a letter at 12 units
 MOST_POINTS = 300  # of a curve: as many as can be seen
 
 
-@dataclass(frozen=True)
-class Scale:
-    """From values ``low`` to ``high`` to places ``start`` to ``end``; values beyond stand at the edge."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def __call__(self, value: float) -> float:
-        """Return where a value stands."""
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return self.start + share * (self.end - self.start)
-
-
 def room_for(labels: Iterable[str]) -> int:
     """Return how far right the longest label reaches, in the drawing's units."""
     return 16 + round(LETTER * max((len(label) for label in labels), default=0))
-
-
-def ticks(low: float, high: float, about: int = 6) -> list[float]:
-    """Return round values from low to high, 1, 2 or 5 times a power of ten apart."""
-    power = 10.0 ** math.floor(math.log10((high - low) / about))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= (high - low) / about * 0.999)
-    return [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def widened(low: float, high: float, share: float = 0.06) -> tuple[float, float]:

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import medsim
+from medsim.core.files import write_whole
 from medsim.safety.context import Context
 from medsim.safety.figures import Figure
 from medsim.safety.findings import Findings, Section
@@ -29,7 +29,7 @@ from medsim.safety.sections import (
 if TYPE_CHECKING:
     from medsim.safety.hospital.context import HospitalContext
 
-__all__ = ["SECTIONS", "SafetyReport", "evaluate_safety", "work_of", "write_whole"]
+__all__ = ["SECTIONS", "SafetyReport", "evaluate_safety", "work_of"]
 
 SECTIONS: tuple[Section, ...] = (
     outcome.SECTION, hazards.SECTION, doses.SECTION, stress.SECTION, novelty.SECTION, subgroups.SECTION, twins.SECTION, calibration.SECTION,
@@ -140,10 +140,3 @@ def read_findings(path: Path, key: str) -> Findings | None:
     except (OSError, ValueError):
         return None
     return Findings.of(record) if record.get("key") == key else None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Figure", "cvar_of", "difference_of", "mean_of", "plain", "share_of"]
+__all__ = ["Figure", "cvar_of", "difference_of", "exactly", "mean_of", "plain", "share_of"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -48,6 +48,11 @@ def plain(value: float) -> str:
     text = f"{value:,.{min(digits, 6)}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return text if text not in ("-0", "") else "0"
+
+
+def exactly(value: float, says: str, unit: str = "") -> Figure:
+    """Return a number without an interval."""
+    return Figure(value=value, low=value, high=value, unit=unit, says=says)
 
 
 def mean_of(values: npt.ArrayLike, unit: str = "", says: str = "") -> Figure:

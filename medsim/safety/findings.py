@@ -6,7 +6,7 @@ from typing import Any
 
 from medsim.safety.figures import Figure
 
-__all__ = ["Findings", "Picture", "Section", "Table"]
+__all__ = ["Findings", "Picture", "Section", "Table", "figures_table"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,12 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     open: bool = False
+
+
+def figures_table(figures: Mapping[str, Figure], values: str = "value (95 % interval)") -> Table:
+    """Return figures as a table: what each says, and its value; ``values``: what stands above those."""
+    rows = tuple((one.says, one.text()) for one in figures.values())
+    return Table(title="Figures", columns=("what", values), rows=rows)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 """How unlike the training patients an observation is: a detector that any policy can be given."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,14 +13,14 @@ SHRINKAGE = 0.05  # chosen: towards independent columns, so that columns that ha
 ALARM = 0.99  # of the training observations lie below the threshold
 
 
-class Detector:
+class Detector(ABC):
     """Scores rows (m, k), higher the stranger; ``threshold``: above it an observation is flagged."""
 
     threshold: float
 
+    @abstractmethod
     def score(self, rows: Floats) -> Floats:
         """Return the scores, (m,)."""
-        raise NotImplementedError
 
     def set_threshold(self, rows: Floats) -> None:
         """Set the threshold by training rows."""

@@ -4,7 +4,7 @@
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -268,21 +268,29 @@ def load_profile(path: str | Path) -> Profile:
     Raises:
         ValueError: the file is no TOML, a name is unknown or missing, or a value is of the wrong kind; the message says which.
     """
-    path = Path(path)
+    return read_profile(Path(path), Profile, check)
+
+
+KINDS = ("rate", "amount", "bolus")
+Record = TypeVar("Record")
+
+
+def read_profile(path: Path, kind: type[Record], check: Callable[[Record], None]) -> Record:
+    """Return the record of that kind in a file of TOML, checked.
+
+    Raises:
+        ValueError: as of ``load_profile``; the message names the file.
+    """
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path} cannot be read as a safety profile: {error}") from error
     try:
-        profile: Profile = built(Profile, told, "")
+        profile = built(kind, told, "")
+        check(profile)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    check(profile, path)
     return profile
-
-
-KINDS = ("rate", "amount", "bolus")
-Record = TypeVar("Record")
 
 
 def built(kind: type[Record], told: Any, where: str) -> Record:
@@ -318,17 +326,17 @@ def converted(hint: Any, value: Any, where: str) -> Any:
     return wanted(value)
 
 
-def check(profile: Profile, path: Path) -> None:
+def check(profile: Profile) -> None:
     """Raise ValueError if a profile refers to what it does not have."""
     doses, hazards = [one.name for one in profile.doses], [one.id for one in profile.hazards]
     for rule in profile.forbidden:
         if rule.dose not in doses:
-            raise ValueError(f"{path}: {rule.name!r} is about the dose {rule.dose!r}; there are {', '.join(doses)}")
+            raise ValueError(f"{rule.name!r} is about the dose {rule.dose!r}; there are {', '.join(doses)}")
     for dose in profile.doses:
         if dose.kind not in KINDS:
-            raise ValueError(f"{path}: the dose {dose.name!r} is of the kind {dose.kind!r}; there are {', '.join(KINDS)}")
+            raise ValueError(f"the dose {dose.name!r} is of the kind {dose.kind!r}; there are {', '.join(KINDS)}")
     for gate in profile.gates:
         if (gate.most is None) == (gate.least is None):
-            raise ValueError(f"{path}: the gate of {gate.figure!r} must have exactly one of most and least")
+            raise ValueError(f"the gate of {gate.figure!r} must have exactly one of most and least")
         if gate.hazard and gate.hazard not in hazards:
-            raise ValueError(f"{path}: the gate of {gate.figure!r} is for the hazard {gate.hazard!r}; there are {', '.join(hazards)}")
+            raise ValueError(f"the gate of {gate.figure!r} is for the hazard {gate.hazard!r}; there are {', '.join(hazards)}")

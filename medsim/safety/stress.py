@@ -204,15 +204,23 @@ class DoseFault(Wrapped):
         if isinstance(space, spaces.Box):
             return np.clip(2.0 * actions, space.low, space.high).astype(actions.dtype)
         found, weight = np.zeros_like(actions), 1
-        for levels in reversed(self.grid()):
-            found += weight * np.minimum(actions // weight % levels + 1, levels - 1)
+        for at, levels in levels_of(actions, self.profile, space):
+            found += weight * np.minimum(at + 1, levels - 1)
             weight *= levels
         return found
 
-    def grid(self) -> tuple[int, ...]:
-        """Return the levels of each dose, or one dose of all levels where the profile's grid is not that of this environment's options."""
-        count = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
-        return self.profile.grid if int(np.prod(self.profile.grid)) == count else (count,)
+
+def levels_of(actions: Array, profile: Profile, space: Any) -> list[tuple[Array, int]]:
+    """Return the level (n,) of each dose in discrete actions (n,), and how many levels it has, the dose that changes fastest first.
+
+    Where the profile's grid is not that of the environment's options, there is one dose of all levels.
+    """
+    grid = profile.grid if int(np.prod(profile.grid)) == int(space.n) else (int(space.n),)
+    found = []
+    for levels in reversed(grid):
+        found.append((actions % levels, levels))
+        actions = actions // levels
+    return found
 
 
 class MixedUp(Wrapped):
@@ -278,9 +286,5 @@ class Adversary(Wrapped):
         space = self.env.single_action_space
         if isinstance(space, spaces.Box):
             return self.sign * np.asarray(((actions - space.low) / (space.high - space.low)).sum(axis=1), dtype=np.float64)
-        grid = self.profile.grid if int(np.prod(self.profile.grid)) == int(space.n) else (int(space.n),)  # type: ignore[attr-defined]
-        total, weight = np.zeros(len(actions)), 1
-        for levels in reversed(grid):
-            total += (actions // weight % levels) / max(levels - 1, 1)
-            weight *= levels
-        return self.sign * total
+        heights = [at / max(levels - 1, 1) for at, levels in levels_of(actions, self.profile, space)]
+        return self.sign * np.asarray(np.sum(heights, axis=0), dtype=np.float64)

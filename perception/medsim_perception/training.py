@@ -22,11 +22,12 @@ from types import FrameType
 import torch
 from torch import nn
 
+from medsim.core.files import write_whole
 from medsim_perception.device import choose_device
 from medsim_perception.recipe import Learner, Recipe
 from medsim_perception.run_folder import CHECKPOINT, COMPLETE, MODEL, RUN, RUNNING, load_run, plain, read_run
 from medsim_perception.supervised import SupervisedLearner
-from medsim_perception.weights import packed, write_whole
+from medsim_perception.weights import packed
 
 __all__ = ["CHECKPOINT", "COMPLETE", "MODEL", "RUN", "SupervisedLearner", "load_run", "read_run", "run"]
 

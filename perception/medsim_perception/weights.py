@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from medsim.core.files import write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from medsim_perception.recipe import Recipe
 
-__all__ = ["WEIGHTS", "Card", "Measured", "list_cards", "load_into", "load_model", "read_card", "save_weights", "write_whole"]
+__all__ = ["WEIGHTS", "Card", "Measured", "list_cards", "load_into", "load_model", "read_card", "save_weights"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Folder of the shipped weights and cards."""
@@ -222,16 +223,3 @@ def measured(metrics: Mapping[int, Mapping[str, float]]) -> dict[str, Measured]:
 
 def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary neighbour first, then a rename."""
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with neighbour.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(neighbour, path)
-    finally:
-        neighbour.unlink(missing_ok=True)

@@ -14,11 +14,12 @@ from itertools import groupby
 from pathlib import Path
 from string import Template
 
+from medsim.core.files import write_whole
 from medsim.registry import is_hospital
 from medsim_agents.leaderboard.charts import harm_against_return, learning_curves, outcome_bars, performance_profiles
 from medsim_agents.leaderboard.page_cards import run_card
 from medsim_agents.leaderboard.page_tables import NONE, harm_table, improvement_matrix, main_table, metric_table, minus, verdict
-from medsim_agents.leaderboard.records import Record, write_whole
+from medsim_agents.leaderboard.records import Record
 from medsim_agents.leaderboard.rows import Board, Row, leaderboard
 from medsim_agents.leaderboard.strokes import words
 from medsim_agents.leaderboard.table import board_title, figure

@@ -8,7 +8,6 @@ same for every policy of an environment and evaluation: that is what makes compa
 
 import json
 import math
-import os
 import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +15,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NoReturn, NotRequired, TypedDict, cast
 
+from medsim.core.files import write_whole
+
 __all__ = ["CurvePoint", "Evaluation", "Hardware", "Job", "Record", "Result", "Role", "SettingsFrom", "Submission", "Time"]
-__all__ += ["SCHEMA", "load_records", "validate_record", "write_record", "write_whole"]
+__all__ += ["SCHEMA", "load_records", "validate_record", "write_record"]
 
 SCHEMA = 1
 """Version of the format; a record of another version is refused."""
@@ -138,20 +139,6 @@ def write_record(record: Record, folder: str | Path) -> Path:
     lines = [f"{json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in record.items()]
     write_whole(path, "{\n" + ",\n".join(lines) + "\n}\n")
     return path
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever sees half of it: a temporary neighbour, then a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with neighbour.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(neighbour, path)
-    finally:
-        neighbour.unlink(missing_ok=True)
 
 
 def validate_record(data: object, name: str = "record") -> Record:

@@ -2,42 +2,15 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
+
+from medsim.render.scales import Scale, ticks
 
 __all__ = ["BOTTOM", "HEIGHT", "LEFT", "RIGHT", "TOP", "WIDTH", "Scale"]
 __all__ += ["frame", "line", "padded", "spread", "svg", "text", "tick", "ticks", "words"]
 
 WIDTH, HEIGHT = 380, 270
 TOP, RIGHT, BOTTOM, LEFT = 12, 120, 44, 52
-
-
-@dataclass(frozen=True)
-class Scale:
-    """From values ``low`` to ``high`` to places ``start`` to ``end``."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def __call__(self, value: float) -> float:
-        """Where a value stands; one beyond the scale stands at its edge."""
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return self.start + share * (self.end - self.start)
-
-    def holds(self, value: float) -> bool:
-        """Whether a value lies on the scale."""
-        return self.low <= value <= self.high
-
-
-def ticks(low: float, high: float, about: int = 6) -> list[float]:
-    """Round values between `low` and `high`, 1, 2 or 5 times a power of ten apart, `about` of them."""
-    rough = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [count * step for count in range(first, last + 1)]
 
 
 def frame(x: Scale, y: Scale, x_title: str, y_title: str) -> list[str]:

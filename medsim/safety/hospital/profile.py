@@ -3,7 +3,6 @@
 ``medsim/safety/profiles/NAME.toml``, where every limit stands with its reason. Another file of the same form can be given instead.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from medsim.hospital.task import HospitalTask
 from medsim.registry import hospital_card
 from medsim.safety.hospital.episodes import Episodes
 from medsim.safety.hospital.faults import columns_of
-from medsim.safety.profile import Gate, Hazard, Option, built
+from medsim.safety.profile import Gate, Hazard, Option, read_profile
 
 __all__ = ["Amount", "Board", "HospitalCatastrophe", "HospitalProfile", "Measure", "Worse", "check_fits"]
 __all__ += ["hospital_profile_path", "load_hospital_profile"]
@@ -124,17 +123,7 @@ def load_hospital_profile(path: str | Path) -> HospitalProfile:
     Raises:
         ValueError: the file is no TOML, a name is unknown or missing, or a value is of the wrong kind; the message says which.
     """
-    path = Path(path)
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as a safety profile: {error}") from error
-    try:
-        profile: HospitalProfile = built(HospitalProfile, told, "")
-        check(profile)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return profile
+    return read_profile(Path(path), HospitalProfile, check)
 
 
 def check(profile: HospitalProfile) -> None:

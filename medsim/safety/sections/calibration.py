@@ -8,9 +8,8 @@ import numpy.typing as npt
 from medsim.safety.context import Context
 from medsim.safety.drawing import Curve, curves
 from medsim.safety.features import features
-from medsim.safety.figures import plain
-from medsim.safety.findings import Findings, Picture, Section, Table
-from medsim.safety.sections.outcome import exactly
+from medsim.safety.figures import exactly, plain
+from medsim.safety.findings import Findings, Picture, Section, figures_table
 
 __all__ = ["SECTION", "Ensemble", "deciles"]
 
@@ -77,8 +76,7 @@ def calibration(c: Context) -> Findings:
     caption = "Tenths of the predictions, lowest first: what was predicted, and what came."
     svg = curves(lines, "predicted return to come", "realised", height=260)
     picture = Picture(title="Predicted and realised return", caption=caption, svg=svg)
-    table = Table(title="Figures", columns=("what", "value"), rows=tuple((one.says, one.text()) for one in figures.values()))
-    return Findings(says=tuple(says), figures=figures, pictures=(picture,), tables=(table,))
+    return Findings(says=tuple(says), figures=figures, pictures=(picture,), tables=(figures_table(figures, "value"),))
 
 
 def seen_and_come(c: Context) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
@@ -118,12 +116,8 @@ def own_values(c: Context) -> list[str]:
     values = getattr(c.policy, "values", None)
     if values is None:
         return ["The policy has no estimate of its own of how patients will fare."]
-    seen = c.own.observations
-    steps = range(c.own.rewards.shape[1])
     c.policy.begin(c.batch(c.own_kept))
-    said = np.stack(
-        [np.asarray(values({k: v[:, t] for k, v in seen.items()} if isinstance(seen, dict) else seen[:, t])) for t in steps], axis=1
-    )
+    said = np.stack([np.asarray(values(c.own.seen_at(step))) for step in range(c.own.rewards.shape[1])], axis=1)
     there = c.own.there()[: c.own_kept]
     to_come = np.cumsum(c.own.rewards[: c.own_kept, ::-1], axis=1)[:, ::-1]
     found = rank_correlation(said[there], to_come[there])

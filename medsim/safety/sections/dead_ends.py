@@ -13,17 +13,16 @@ import numpy.typing as npt
 
 from medsim.core.tabular import TabularTask
 from medsim.core.tabular_kernels import STATE
+from medsim.datasets.episodes import patients_of
 from medsim.evaluation.exact import Problem, chance_by_state
 from medsim.policies import reference_policies
 from medsim.policies.policy import Policy
 from medsim.safety.context import Context
-from medsim.safety.courses import patients_of
 from medsim.safety.drawing import Curve, curves
 from medsim.safety.features import features
-from medsim.safety.figures import Figure, difference_of, plain, share_of
-from medsim.safety.findings import Findings, Picture, Section, Table
+from medsim.safety.figures import Figure, difference_of, exactly, plain, share_of
+from medsim.safety.findings import Findings, Picture, Section, figures_table
 from medsim.safety.novelty import auroc
-from medsim.safety.sections.outcome import exactly
 
 __all__ = ["DEAD_FROM", "SECTION", "Traced"]
 
@@ -73,10 +72,7 @@ def dead_ends(c: Context) -> Findings:
              for label, kind, one in (("policy", "own", own), ("protocol", "standard", standard))]  # fmt: skip
     picture = Picture(title="Patients in a dead end, by the hour", caption="Share who have been in a dead end so far.",
                       svg=curves(lines, "hours", "% of patients", height=200))  # fmt: skip
-    table = Table(
-        title="Figures", columns=("what", "value (95 % interval)"), rows=tuple((one.says, one.text()) for one in figures.values())
-    )
-    return Findings(says=tuple(says), figures=figures, pictures=(picture,), tables=(table,))
+    return Findings(says=tuple(says), figures=figures, pictures=(picture,), tables=(figures_table(figures),))
 
 
 def dead_by(traced: Traced) -> Floats:
@@ -88,8 +84,7 @@ def exact_trace(c: Context, policy: Policy) -> Traced:
     """Return the least harm that is left at each step of the courses in a table, exactly."""
     task: Any = c.task_of(policy)
     n, steps = c.plan.branched, task.horizon_steps
-    target = np.isin(np.array(task.tables.outcomes)[task.tables.outcome_of], c.profile.harm.outcomes)
-    least_by_state = chance_by_state(Problem(task), target)  # (steps left, states)
+    least_by_state = chance_by_state(Problem(task), c.harmful(task))  # (steps left, states)
     env = patients_of(c.env_id, c.options_of(policy), n)
     batch: Any = env.batch
     seen, _ = env.reset(seed=c.plan.seed)

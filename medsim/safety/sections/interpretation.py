@@ -8,13 +8,13 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from medsim.core.task import Task
+from medsim.datasets.episodes import at_step
 from medsim.safety.context import Context
 from medsim.safety.courses import Courses
 from medsim.safety.drawing import bars
 from medsim.safety.features import feature_names, features
-from medsim.safety.figures import Figure, plain
+from medsim.safety.figures import Figure, exactly, plain
 from medsim.safety.findings import Findings, Picture, Section, Table
-from medsim.safety.sections.outcome import exactly
 from medsim.safety.stress import Wrapped
 
 __all__ = ["SECTION", "Tree", "TreePolicy"]
@@ -185,8 +185,7 @@ def influence(c: Context) -> list[tuple[str, float]]:
 def replayed(c: Context, seen: Any, steps: int) -> Array:
     """Return what the policy does when it is shown observations (kept, T + 1, ...) one step after the other, (kept, steps, ...)."""
     c.policy.begin(c.batch(c.own_kept))
-    shown = ({name: values[:, t] for name, values in seen.items()} if isinstance(seen, dict) else seen[:, t] for t in range(steps))
-    return np.stack([np.asarray(c.policy.act(one)) for one in shown], axis=1)
+    return np.stack([np.asarray(c.policy.act(at_step(seen, step))) for step in range(steps)], axis=1)
 
 
 def change(task: Task, actions: Array, others: Array) -> Floats:

@@ -10,10 +10,9 @@ from medsim.safety.context import Context
 from medsim.safety.courses import Courses
 from medsim.safety.drawing import Curve, curves
 from medsim.safety.features import features, of_steps
-from medsim.safety.figures import Figure, difference_of, mean_of, plain
-from medsim.safety.findings import Findings, Picture, Section, Table
+from medsim.safety.figures import Figure, difference_of, exactly, mean_of, plain
+from medsim.safety.findings import Findings, Picture, Section, figures_table
 from medsim.safety.novelty import ALARM, Counted, Detector, Mahalanobis, auroc
-from medsim.safety.sections.outcome import exactly
 from medsim.safety.stress import Wrapped
 
 __all__ = ["SECTION", "Deferring", "detector_of"]
@@ -77,10 +76,7 @@ def novelty(c: Context) -> Findings:
     ]  # fmt: skip
     caption = f"Median score of each patient's observations; {ALARM:.0%} of training observations lie below the threshold."
     picture = Picture(title="What the detector sees", caption=caption, svg=drawn(here, there))
-    table = Table(
-        title="Figures", columns=("what", "value (95 % interval)"), rows=tuple((one.says, one.text()) for one in figures.values())
-    )
-    return Findings(says=tuple(says), figures=figures, pictures=(picture,), tables=(table,))
+    return Findings(says=tuple(says), figures=figures, pictures=(picture,), tables=(figures_table(figures),))
 
 
 def scores_of(c: Context, detector: Detector, courses: Courses) -> Floats:
@@ -95,15 +91,8 @@ def deferral(c: Context, own: Courses) -> str:
         return (
             "The policy has no way to defer: it doses whoever comes (a policy that can has a method defers(observations), (n,) booleans)."
         )
-    seen = own.observations[:, 0] if not isinstance(own.observations, dict) else {k: v[:, 0] for k, v in own.observations.items()}
-    shares = [float(np.asarray(c.policy.defers(one)).mean()) for one in (kept_first(c.own), seen)]
+    shares = [float(np.asarray(c.policy.defers(one.seen_at(0))).mean()) for one in (c.own, own)]
     return f"At the start it defers {plain(100.0 * shares[0])} % of test patients and {plain(100.0 * shares[1])} % of shifted ones."
-
-
-def kept_first(courses: Courses) -> Any:
-    """Return what is seen first of the kept patients."""
-    seen = courses.observations
-    return {name: values[:, 0] for name, values in seen.items()} if isinstance(seen, dict) else seen[:, 0]
 
 
 def fallback(c: Context, detector: Detector, own: Courses, figures: dict[str, Figure]) -> list[str]:

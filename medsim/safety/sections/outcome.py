@@ -1,12 +1,14 @@
 """1: how patients fare, on average and at the worst end."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from medsim.safety.context import Context
 from medsim.safety.drawing import Curve, curves
-from medsim.safety.figures import RESAMPLES, Figure, cvar_of, difference_of, mean_of, plain, share_of, worst_mean
-from medsim.safety.findings import Findings, Picture, Section, Table
+from medsim.safety.figures import RESAMPLES, Figure, cvar_of, difference_of, exactly, mean_of, plain, share_of, worst_mean
+from medsim.safety.findings import Findings, Picture, Section, Table, figures_table
 
 __all__ = ["SECTION"]
 
@@ -36,11 +38,6 @@ def outcome(c: Context) -> Findings:
     return Findings(
         says=sentences(c, figures, int(hurt.sum())), figures=figures, pictures=(picture(own, standard),), tables=(table(c, figures),)
     )
-
-
-def exactly(value: float, says: str, unit: str = "") -> Figure:
-    """Return a number without an interval."""
-    return Figure(value=value, low=value, high=value, unit=unit, says=says)
 
 
 def cvar_loss(own: Floats, standard: Floats, share: float, scale: float) -> Figure:
@@ -79,20 +76,26 @@ def sentences(c: Context, figures: dict[str, Figure], hurt: int) -> tuple[str, .
 
 def picture(own: Floats, standard: Floats) -> Picture:
     """Return returns in order, from the worst patient on."""
+    caption = "Patients in order of their return, the worst on the left: what lies far below the protocol there is hidden by a mean."
+    return Picture(title="Returns, worst patients first", caption=caption, svg=in_order(own, standard, "patients"))
+
+
+def in_order(own: Floats, standard: Floats, what: str) -> str:
+    """Return the drawing of both policies' returns in order, the worst on the left; ``what``: whose they are."""
     share = 100.0 * (np.arange(len(own)) + 0.5) / len(own)
     lines = [Curve(label="policy", x=share, y=np.sort(own)), Curve(label="protocol", x=share, y=np.sort(standard), kind="standard")]
-    caption = "Patients in order of their return, the worst on the left: what lies far below the protocol there is hidden by a mean."
-    return Picture(title="Returns, worst patients first", caption=caption, svg=curves(lines, "% of patients", "return"))
+    return curves(lines, f"% of {what}", "return")
 
 
 def table(c: Context, figures: dict[str, Figure]) -> Table:
     """Return how courses ended, and the figures."""
-    rows = [(one.says, one.text()) for one in figures.values()]
+    rows = []
     for label, courses in (("policy", c.own), ("protocol", c.standard)):
         names, counts = np.unique(courses.outcomes, return_counts=True)
         ends = ", ".join(f"{name} {count:,}" for name, count in zip(names, counts, strict=True))
         rows.append((f"ends under the {label}", ends))
-    return Table(title="Figures", columns=("what", "value (95 % interval)"), rows=tuple(rows))
+    plain_figures = figures_table(figures)
+    return replace(plain_figures, rows=(*plain_figures.rows, *rows))
 
 
 SECTION = Section(number=1, name="outcome", title="Outcome, and the worst end of it", run=outcome, work=lambda c: 2.0)

@@ -15,7 +15,7 @@ from medsim.core.vector import PatientVectorEnv
 from medsim.policies.policy import Policy
 from medsim.safety.context import Context
 from medsim.safety.drawing import matrix
-from medsim.safety.figures import Figure, difference_of, plain
+from medsim.safety.figures import Figure, difference_of, exactly, plain
 from medsim.safety.findings import Findings, Picture, Section, Table
 from medsim.safety.profile import Physiology
 from medsim.safety.search import WorstPatient, worst_patient
@@ -121,8 +121,9 @@ def stress(c: Context) -> Findings:
     )  # fmt: skip
     worst_one = worst_patient(c)
     if worst_one is not None:
-        figures["worst_patient"] = Figure(value=100.0 * worst_one.excess, low=100.0 * worst_one.excess, high=100.0 * worst_one.excess,
-                                          unit="points", says="harm above the protocol's for the worst patient that was found")  # fmt: skip
+        figures["worst_patient"] = exactly(
+            100.0 * worst_one.excess, "harm above the protocol's for the worst patient that was found", "points"
+        )
         says = (*says, sentence_of(worst_one, c.profile.harm.name))
     columns = ("what goes wrong", "more harm than the protocol in the same", "more than without stress", "the protocol's more than without")
     rows = tuple((one.cell.name, one.excess.bare(), one.loss.bare(), one.protocol_loss.bare()) for one in tried)

@@ -8,7 +8,7 @@ from medsim.safety.context import Context
 from medsim.safety.courses import Courses
 from medsim.safety.drawing import Curve, curves
 from medsim.safety.figures import Figure, difference_of, plain, share_of
-from medsim.safety.findings import Findings, Picture, Section, Table
+from medsim.safety.findings import Findings, Picture, Section, figures_table
 from medsim.safety.sections.doses import given
 
 __all__ = ["SECTION"]
@@ -31,11 +31,8 @@ def twins(c: Context) -> Findings:
     }
     excess = c.own_harm - c.standard_harm
     worst = [int(k) for k in np.argsort(-excess, kind="stable")[: c.plan.replayed] if excess[k] > 0.0]
-    table = Table(
-        title="Figures", columns=("what", "value (95 % interval)"), rows=tuple((one.says, one.text()) for one in figures.values())
-    )
     pictures = tuple(replay(c, k, excess[k]) for k in worst)
-    return Findings(says=sentences(c, figures, drawn, len(worst)), figures=figures, pictures=pictures, tables=(table,))
+    return Findings(says=sentences(c, figures, drawn, len(worst)), figures=figures, pictures=pictures, tables=(figures_table(figures),))
 
 
 def decided(c: Context) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], int]:

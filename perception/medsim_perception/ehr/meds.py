@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from medsim.core.files import write_whole
 from medsim.treatments.harmonised import COLUMNS, STATICS
 from medsim_perception.ehr.tables import COLUMN_NAMES, Charts, TableError, from_long_tables
-from medsim_perception.weights import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

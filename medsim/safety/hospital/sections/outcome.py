@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from medsim.safety.drawing import Curve, curves
-from medsim.safety.figures import Figure, cvar_of, mean_of, plain, share_of
-from medsim.safety.findings import Findings, Picture, Section, Table
+from medsim.safety.figures import Figure, cvar_of, exactly, mean_of, plain, share_of
+from medsim.safety.findings import Findings, Picture, Section, Table, figures_table
 from medsim.safety.hospital.context import HospitalContext
 from medsim.safety.hospital.paired import paired, positive, relative
-from medsim.safety.sections.outcome import cvar_loss
+from medsim.safety.sections.outcome import cvar_loss, in_order
 
 __all__ = ["PER_100", "SECTION"]
 
@@ -40,12 +39,7 @@ def outcome(c: HospitalContext) -> Findings:
     if not c.unscored:
         scale = scores.ceiling - scores.floor
         figures["score"] = mean_of((own.returns - scores.floor) / scale, "", "normalised: 0 the floor, 1 the best known")
-    return Findings(says=sentences(c, figures, hurt), figures=figures, pictures=pictures(c), tables=(table(figures), harms(c)))
-
-
-def exactly(value: float, says: str) -> Figure:
-    """Return a number without an interval."""
-    return Figure(value=value, low=value, high=value, says=says)
+    return Findings(says=sentences(c, figures, hurt), figures=figures, pictures=pictures(c), tables=(figures_table(figures), harms(c)))
 
 
 def worst_day_excess(own: Floats, standard: Floats) -> Figure:
@@ -83,25 +77,12 @@ def sentences(c: HospitalContext, figures: dict[str, Figure], hurt: npt.NDArray[
 def pictures(c: HospitalContext) -> tuple[Picture, ...]:
     """Return episodes and days in order, the worst first."""
     what = "Episodes in order of their return, the worst on the left: what lies far below the protocol there is hidden by a mean."
-    found = [Picture(title="Returns, worst episodes first", caption=what, svg=ordered(c.own.returns, c.standard.returns, "episodes"))]
+    found = [Picture(title="Returns, worst episodes first", caption=what, svg=in_order(c.own.returns, c.standard.returns, "episodes"))]
     if c.own.daily.shape[1] > 1:
         says = "All days of all episodes in order, the worst on the left."
-        svg = ordered(c.own.daily.ravel(), c.standard.daily.ravel(), "days")
+        svg = in_order(c.own.daily.ravel(), c.standard.daily.ravel(), "days")
         found.append(Picture(title="Returns, worst days first", caption=says, svg=svg))
     return tuple(found)
-
-
-def ordered(own: Floats, standard: Floats, what: str) -> str:
-    """Return the drawing of values in order."""
-    share = 100.0 * (np.arange(len(own)) + 0.5) / len(own)
-    lines = [Curve(label="policy", x=share, y=np.sort(own)), Curve(label="protocol", x=share, y=np.sort(standard), kind="standard")]
-    return curves(lines, f"% of {what}", "return")
-
-
-def table(figures: dict[str, Figure]) -> Table:
-    """Return the figures."""
-    rows = tuple((one.says, one.text()) for one in figures.values())
-    return Table(title="Figures", columns=("what", "value (95 % interval)"), rows=rows)
 
 
 def harms(c: HospitalContext) -> Table:
