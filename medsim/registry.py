@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import gymnasium as gym
 
 __all__ = [
-    "ENVIRONMENTS", "HOSPITALS", "EnvironmentCard", "HospitalCard", "Scores", "card", "hospital_card", "is_hospital", "make_task",
-    "register_all",
+    "ENVIRONMENTS", "HOSPITALS", "EnvironmentCard", "HospitalCard", "Scores", "card", "card_of", "hospital_card", "is_hospital",
+    "make_task", "register_all",
 ]  # fmt: skip
 
 
@@ -212,6 +212,15 @@ def hospital_card(env_id: str) -> HospitalCard:
     return card_among(HOSPITALS, env_id)
 
 
+def card_of(env_id: str) -> EnvironmentCard | HospitalCard:
+    """Return the card of an environment of either kind.
+
+    Raises:
+        ValueError: there is none of that id.
+    """
+    return hospital_card(env_id) if is_hospital(env_id) else card(env_id)
+
+
 def is_hospital(env_id: str) -> bool:
     """Return whether an id is that of a hospital's environment."""
     return any(one.id == env_id for one in HOSPITALS)
@@ -241,6 +250,6 @@ def make_task(env_id: str, **options: Any) -> Any:
     """Return the task of an environment with options."""
     import importlib
 
-    known = hospital_card(env_id) if is_hospital(env_id) else card(env_id)
+    known = card_of(env_id)
     module, _, function = known.task.partition(":")
     return getattr(importlib.import_module(module), function)(**options)

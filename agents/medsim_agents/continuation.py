@@ -18,8 +18,7 @@ from medsim.core.files import write_whole
 from medsim.evaluation.rollout import evaluate
 from medsim.evaluation.statistics import mean, paired_bootstrap_interval
 from medsim.hospital.evaluation import evaluate_hospital
-from medsim.registry import is_hospital
-from medsim_agents.judging import card_of
+from medsim.registry import card_of, is_hospital
 from medsim_agents.run_folder import MODEL, NORMALISATION, RUN, read_finished, read_run
 from medsim_agents.training import VALIDATION_SEED, Training, plan_training
 

@@ -6,21 +6,12 @@ from typing import Any
 from medsim.evaluation.rollout import evaluate
 from medsim.hospital.evaluation import differing, evaluate_hospital
 from medsim.policies import hospital_policies, reference_policies
-from medsim.registry import EnvironmentCard, HospitalCard, card, hospital_card, is_hospital
+from medsim.registry import card_of, is_hospital
 from medsim_agents.leaderboard.records import Result, Role
 
-__all__ = ["WATCHED", "card_of", "judged", "makers_of", "plays_there", "role_of"]
+__all__ = ["WATCHED", "judged", "makers_of", "plays_there", "role_of"]
 
 WATCHED = "watched_to_the_end"  # the outcome of every episode of a hospital
-
-
-def card_of(env_id: str) -> EnvironmentCard | HospitalCard:
-    """Return the card of an environment of either kind.
-
-    Raises:
-        ValueError: there is none of that id.
-    """
-    return hospital_card(env_id) if is_hospital(env_id) else card(env_id)
 
 
 def makers_of(env_id: str) -> Mapping[str, Callable[[], Any]]:

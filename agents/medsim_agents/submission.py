@@ -12,9 +12,9 @@ from typing import Any, cast
 import numpy as np
 
 from medsim.evaluation.statistics import interquartile_mean
-from medsim.registry import ENVIRONMENTS, HOSPITALS, is_hospital, make_task
+from medsim.registry import ENVIRONMENTS, HOSPITALS, card_of, is_hospital, make_task
 from medsim_agents.benchmark import Job
-from medsim_agents.judging import WATCHED, card_of, judged, makers_of
+from medsim_agents.judging import WATCHED, judged, makers_of
 from medsim_agents.leaderboard import load_records, validate_record, write_record
 from medsim_agents.leaderboard.bounds import refuse_impossible
 from medsim_agents.leaderboard.records import Record

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from medsim.registry import card, hospital_card, is_hospital
+from medsim.registry import card_of, is_hospital
 from medsim_agents.algorithms import ALGORITHMS, Kind, algorithm
 from medsim_agents.schedules import SCHEDULED, scheduled
 
@@ -74,7 +74,7 @@ class Origin:
 
 def hyperparameter_file(env_id: str) -> str:
     """Return the name of an environment's file: ``medsim/Glucose-v0`` has ``glucose.toml``."""
-    known = hospital_card(env_id) if is_hospital(env_id) else card(env_id)
+    known = card_of(env_id)
     return known.id.partition("/")[2].rpartition("-v")[0].lower() + ".toml"
 
 
