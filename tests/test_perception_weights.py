@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import socket
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -227,7 +228,7 @@ def test_an_interrupted_write_leaves_the_old_file(step: str, shipped: Path, monk
     def full(*_: Any) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(weights.os, step, full)
+    monkeypatch.setattr(os, step, full)
     with pytest.raises(OSError, match="no space left"):
         weights.save_weights(replace(TOY, data="others"), build(), METRICS, seed=0, steps=1, folder=shipped)
     assert (shipped / "toy.safetensors").read_bytes() == before
