@@ -17,7 +17,7 @@ from medsim.evaluation.scoring import exact_score
 from medsim.policies.policy import FunctionPolicy
 from medsim.registry import make_task
 from medsim_agents import load_policy, plan_training, train
-from medsim_agents.constrained import PPOLagrangian, standardised
+from medsim_agents.constrained import REMEMBERED, Latest, PPOLagrangian, standardised
 from medsim_agents.construction import load_model
 from medsim_agents.policies import DrawnPolicy
 from medsim_agents.run_folder import read_run
@@ -107,13 +107,46 @@ def test_a_controller_answers_at_once_to_a_violation_and_to_its_rise():
 
 
 def test_multipliers_stop_at_their_most_and_leave_it_at_once():
-    model = made({"ventilation": 2.0, "death": 0.1}, multiplier_most=0.5)
+    model = made({"ventilation": 2.0, "death": 0.1}, multiplier_most=0.5, caution=0.0)
     for _ in range(20):
         model.move_multipliers([np.array([4.0, 0.0])])
     assert model.multipliers == {"ventilation": 0.5, "death": 0.0}
     while model.episode_costs["ventilation"] >= 2.0:
         model.move_multipliers([np.array([0.0, 0.0])])
     assert model.multipliers["ventilation"] < 0.5
+
+
+def test_the_latest_costs_are_a_weighted_mean_with_its_standard_error():
+    costs = np.random.default_rng(0).exponential(size=(40, 2))
+    once = Latest(np.zeros(2), np.zeros(2))
+    once.add(costs)
+    np.testing.assert_allclose(once.mean, costs.mean(axis=0))
+    np.testing.assert_allclose(once.standard_error, costs.std(axis=0) / np.sqrt(40.0))
+    one_by_one = Latest(np.zeros(2), np.zeros(2))
+    for cost in costs:
+        one_by_one.add(cost[None])
+    weights = REMEMBERED ** np.arange(39, -1, -1)
+    mean = np.average(costs, axis=0, weights=weights)
+    np.testing.assert_allclose(one_by_one.mean, mean)
+    variance = np.average((costs - mean) ** 2, axis=0, weights=weights)
+    np.testing.assert_allclose(one_by_one.standard_error, np.sqrt(variance * (weights**2).sum()) / weights.sum())
+
+
+def test_multipliers_move_in_steps_of_at_most_their_rate_which_shrink_to_the_end_of_a_training():
+    model = made({"ventilation": 2.0})
+    model.move_multipliers([np.array([2000.0])])
+    assert model.multipliers["ventilation"] == pytest.approx(0.1)
+    model._current_progress_remaining = 0.25
+    model.move_multipliers([np.array([2000.0])])
+    assert model.multipliers["ventilation"] == pytest.approx(0.125)
+
+
+def test_caution_adds_standard_errors_to_the_mean_cost():
+    episodes = [np.array([cost]) for cost in (1.0, 2.8)]  # mean 1.9, standard error 0.636
+    for caution, moved in ((0.0, 0.0), (1.0, 0.1 * (1.9 + 0.9 / np.sqrt(2.0) - 2.0) / 2.0)):
+        model = made({"ventilation": 2.0}, caution=caution)
+        model.move_multipliers(episodes)
+        assert model.multipliers["ventilation"] == pytest.approx(moved)
 
 
 def test_standardised_advantages_do_not_depend_on_what_is_counted():
@@ -128,6 +161,7 @@ def test_standardised_advantages_do_not_depend_on_what_is_counted():
         ({"limits": {"hunger": 1.0}}, "there is no cost 'hunger'; the environment has death, ventilation, vasopressor"),
         ({"limits": {"death": -1.0}}, "limits must not be below 0: death=-1"),
         ({"multiplier_rate": -1.0}, "must not be below 0"),
+        ({"caution": -1.0}, "must not be below 0"),
         ({"multiplier_most": 0.0}, "multiplier_most must be above 0"),
         ({"cost_gae_lambda": 2.0}, "cost_gae_lambda must be from 0 to 1"),
     ],
@@ -160,7 +194,7 @@ def learnt(folder, name):
     if name != "ppo-saute":
         parts += [*model.cost_critic.state_dict().values(), torch.tensor(list(model.multipliers.values()))]
         parts += [value for part in model.cost_optimizer.state_dict()["state"].values() for value in part.values()]
-        parts += [torch.tensor([*model.integral, *model.violation, *model.mean_costs])]
+        parts += [torch.tensor([*model.integral, *model.violation, *model.latest.mean])]
     return parts
 
 

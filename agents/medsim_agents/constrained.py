@@ -4,7 +4,9 @@ them (Stooke, Achiam, Abbeel, ICML 2020).
 Stable-Baselines3's PPO does the learning, unchanged: after a rollout a critic of its own says what each cost will come to, and the
 advantage that PPO is given is that of the reward less each cost's times its multiplier, over one plus their sum. All advantages are in
 units of their own spread, so that multipliers mean the same whatever a cost is counted in. Once a rollout each multiplier moves by how far
-the mean cost of the episodes that ended is above its limit, in units of that limit.
+the mean cost of the latest episodes, and a standard error more, is above its limit, in units of that limit and by no more than one: who has
+learnt nothing breaks a limit many times over, and a multiplier that leaps then takes most of the training to come back. Its steps grow
+smaller to the end of the training, as those of the policy do where its learning rate falls.
 
 Where one policy keeps all limits with room to spare, the best multipliers are finite: at most the return that it gives up, over that room
 (Nedic, Ozdaglar, SIAM J Optim 2009;19:1757-1780). One that rises without end tells that the limits cannot be kept together, and by then the
@@ -12,6 +14,7 @@ reward is drowned. ``multiplier_most`` caps each: with k limits the reward's adv
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -28,7 +31,7 @@ __all__ = ["PPOLagrangian", "Recorder"]
 Floats = npt.NDArray[np.float64]
 
 MOST = 2.0  # chosen: those that have learnt nothing break limits many times over, and at 10 nobody learnt; kept limits need less than 1
-REMEMBERED = 0.9  # chosen: share of the mean cost that is kept where few episodes end in a rollout: those that end weigh by their number
+REMEMBERED = 0.97  # chosen: each episode weighs so much of the one after it: the latest 65 or so count
 SMALLEST_SPREAD = 1e-8
 
 
@@ -40,6 +43,7 @@ class PPOLagrangian(PPO):
         cost_limits: name -> the most that the mean episode may cost, at least one; costs without a limit are left alone.
         multiplier_rate: how fast multipliers move with the violation (the integral part); multiplier_start: where they begin;
             multiplier_most: no multiplier is larger.
+        caution: how many standard errors of the mean cost are added to it, so that a limit is kept and not met half of the time.
         proportional, derivative: the other parts of a PID controller; 0: the plain Lagrangian.
         cost_learning_rate, cost_net: of the critic of costs; cost_gae_lambda: of its advantages.
         more: PPO's own.
@@ -52,16 +56,16 @@ class PPOLagrangian(PPO):
     """
 
     def __init__(self, policy: Any, env: Any, *, cost_limits: Mapping[str, float] | None = None, multiplier_rate: float = 0.1,
-                 multiplier_start: float = 0.0, multiplier_most: float = MOST, proportional: float = 0.0, derivative: float = 0.0,
-                 cost_learning_rate: float = 1e-3, cost_net: Sequence[int] = (64, 64), cost_gae_lambda: float = 0.95,
-                 **more: Any) -> None:  # fmt: skip
+                 multiplier_start: float = 0.0, multiplier_most: float = MOST, caution: float = 1.0, proportional: float = 0.0,
+                 derivative: float = 0.0, cost_learning_rate: float = 1e-3, cost_net: Sequence[int] = (64, 64),
+                 cost_gae_lambda: float = 0.95, **more: Any) -> None:  # fmt: skip
         self.cost_limits = {name: float(limit) for name, limit in (cost_limits or {}).items()}
         self.multiplier_rate, self.proportional, self.derivative = float(multiplier_rate), float(proportional), float(derivative)
         self.multiplier_start, self.multiplier_most = float(multiplier_start), float(multiplier_most)
-        self.cost_learning_rate = float(cost_learning_rate)
+        self.caution, self.cost_learning_rate = float(caution), float(cost_learning_rate)
         self.cost_net, self.cost_gae_lambda = tuple(cost_net), float(cost_gae_lambda)
-        if min(self.multiplier_rate, self.proportional, self.derivative, self.multiplier_start) < 0.0:
-            raise ValueError("rates and starts of multipliers must not be below 0")
+        if min(self.multiplier_rate, self.proportional, self.derivative, self.multiplier_start, self.caution) < 0.0:
+            raise ValueError("rates and starts of multipliers, and caution, must not be below 0")
         if not self.multiplier_most > 0.0 or self.multiplier_start > self.multiplier_most:
             raise ValueError(f"multiplier_most must be above 0 and not below multiplier_start, not {multiplier_most}")
         if not 0.0 <= self.cost_gae_lambda <= 1.0 or not self.cost_learning_rate > 0.0:
@@ -80,9 +84,9 @@ class PPOLagrangian(PPO):
         if self.env is not None:
             self.refuse_unless_costed()
         k = len(self.cost_limits)
-        if not hasattr(self, "mean_costs"):  # else it is loaded, and goes on
+        if not hasattr(self, "latest"):  # else it is loaded, and goes on
             self.integral, self.weights = np.full(k, self.multiplier_start), np.full(k, self.multiplier_start)
-            self.violation, self.mean_costs = np.zeros(k), np.full(k, np.nan)
+            self.violation, self.latest = np.zeros(k), Latest(np.zeros(k), np.zeros(k))
         sizes = (self.policy.features_dim, *self.cost_net)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
@@ -106,7 +110,7 @@ class PPOLagrangian(PPO):
     @property
     def episode_costs(self) -> dict[str, float]:
         """Name -> mean cost of the latest episodes (NaN before one has ended)."""
-        return dict(zip(self.cost_limits, self.mean_costs.tolist(), strict=True))
+        return dict(zip(self.cost_limits, self.latest.mean.tolist(), strict=True))
 
     def collect_rollouts(self, env: Any, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
         """Collect as PPO does, and put what costs mean into the advantages."""
@@ -135,7 +139,7 @@ class PPOLagrangian(PPO):
             total = total - weight * standardised(advantages[..., number])
         buffer.advantages = (total / (1.0 + self.weights.sum())).astype(buffer.advantages.dtype)
         self.learn_costs(seen, advantages + values)
-        for name, weight, mean in zip(self.cost_limits, self.weights, self.mean_costs, strict=True):
+        for name, weight, mean in zip(self.cost_limits, self.weights, self.latest.mean, strict=True):
             self.logger.record(f"costs/{name}", mean)
             self.logger.record(f"multipliers/{name}", weight)
 
@@ -155,11 +159,12 @@ class PPOLagrangian(PPO):
         """Move each multiplier by the violation of its limit, as the episodes that have ended show it."""
         if not episodes:
             return
-        mean, kept = np.mean(episodes, axis=0), REMEMBERED ** len(episodes)
-        self.mean_costs = mean if np.isnan(self.mean_costs).any() else kept * self.mean_costs + (1.0 - kept) * mean
+        self.latest.add(np.array(episodes))
         limits = np.array(list(self.cost_limits.values()))
-        violation = (self.mean_costs - limits) / np.where(limits > 0.0, limits, 1.0)
-        self.integral = np.clip(self.integral + self.multiplier_rate * violation, 0.0, self.multiplier_most)
+        above = self.latest.mean + self.caution * self.latest.standard_error - limits
+        violation = np.clip(above / np.where(limits > 0.0, limits, 1.0), -1.0, 1.0)
+        rate = self.multiplier_rate * self._current_progress_remaining
+        self.integral = np.clip(self.integral + rate * violation, 0.0, self.multiplier_most)
         rising = np.maximum(violation - self.violation, 0.0)
         self.violation = violation
         self.weights = np.clip(self.integral + self.proportional * violation + self.derivative * rising, 0.0, self.multiplier_most)
@@ -197,6 +202,39 @@ class PPOLagrangian(PPO):
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "cost_critic", "cost_optimizer"]
+
+
+@dataclass
+class Latest:
+    """Costs of the latest episodes: each episode's weight is a fixed share of the next one's, those of one rollout weigh alike.
+
+    Attributes:
+        first, second: weighted sums of costs and of their squares, (k,); weight, squares: sums of weights and of their squares.
+    """
+
+    first: Floats
+    second: Floats
+    weight: float = 0.0
+    squares: float = 0.0
+
+    def add(self, episodes: Floats) -> None:
+        """Take in the episodes of a rollout, (m, k)."""
+        kept = REMEMBERED ** len(episodes)
+        new = 1.0 - kept
+        self.first = kept * self.first + new * episodes.mean(axis=0)
+        self.second = kept * self.second + new * (episodes**2).mean(axis=0)
+        self.weight, self.squares = kept * self.weight + new, kept**2 * self.squares + new**2 / len(episodes)
+
+    @property
+    def mean(self) -> Floats:
+        """Their mean, (k,); NaN before one has ended."""
+        return self.first / self.weight if self.weight > 0.0 else np.full_like(self.first, np.nan)
+
+    @property
+    def standard_error(self) -> Floats:
+        """The standard error of the mean, (k,)."""
+        variance = np.maximum(self.second / self.weight - self.mean**2, 0.0)
+        return np.asarray(np.sqrt(variance * self.squares) / self.weight)
 
 
 class Recorder(BaseCallback):
