@@ -68,7 +68,6 @@ EXPECTED_DEATHS = {"deaths": "expected"}  # probabilities of death in place of d
 SEEDS = (0, 1, 2, 3, 4)
 BUDGET = 1.0  # of all steps of the full suite: half of it takes half as long
 
-# ppo-lagrangian stands where an environment's settings name limits
 SHARES = (
     Share(
         env="medsim/Sepsis-v0",
@@ -84,17 +83,17 @@ SHARES = (
     ),
     Share(
         env="medsim/SepsisSCM-v0",
-        steps={"ppo": 1_000_000, "dqn": 500_000, "recurrent-ppo": 400_000, "cql": 10_000, "bc": 6_000},
+        steps={"ppo": 1_000_000, "dqn": 500_000, "recurrent-ppo": 400_000, "ppo-lagrangian": 1_000_000, "cql": 10_000, "bc": 6_000},
         patients=400,
     ),
     Share(
         env="medsim/ICUSepsis-v0",
-        steps={"ppo": 1_000_000, "dqn": 500_000, "cql": 10_000, "bc": 6_000},
+        steps={"ppo": 1_000_000, "dqn": 500_000, "recurrent-ppo": 200_000, "ppo-lagrangian": 1_000_000, "cql": 10_000, "bc": 6_000},
         patients=400,
     ),
     Share(
         env="medsim/HospitalFlow-v0",
-        steps={"maskable-ppo": 2_000_000, "dqn": 200_000, "recurrent-ppo": 200_000},
+        steps={"maskable-ppo": 2_000_000, "dqn": 200_000, "recurrent-ppo": 200_000, "ppo-lagrangian": 2_000_000},
         curve_points=6,
         validation_patients=16,
     ),
@@ -106,14 +105,14 @@ SHARES = (
     ),
     Share(
         env="medsim/RegionalNetwork-v0",
-        steps={"maskable-ppo": 200_000, "dqn": 200_000, "recurrent-ppo": 200_000},
+        steps={"maskable-ppo": 200_000, "dqn": 200_000, "recurrent-ppo": 200_000, "ppo-lagrangian": 200_000},
         patients=20,
         curve_points=6,
         validation_patients=16,
     ),
     Share(
         env="medsim/Theatre-v0",
-        steps={"maskable-ppo": 200_000, "dqn": 200_000, "recurrent-ppo": 200_000},
+        steps={"maskable-ppo": 200_000, "dqn": 200_000, "recurrent-ppo": 200_000, "ppo-lagrangian": 200_000},
         patients=400,
         curve_points=6,
         validation_patients=16,

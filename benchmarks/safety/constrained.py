@@ -2,6 +2,7 @@
 
     python -m benchmarks.safety.constrained                              # about half an hour of one free core; resumes
     python -m benchmarks.safety.constrained --envs medsim/Sepsis-v0 --seeds 0 1
+    python -m benchmarks.safety.constrained --limits                     # what the protocol of every other environment costs, and no more
 
 Limits are set on patients (of ICUAdmission: episodes) of the training side alone, and judged on test patients; one counts as kept within a
 tenth. Of septic shock and of ICU beds a limit is what the environment's protocol costs: hours of much norepinephrine, and elective patients
@@ -30,6 +31,13 @@ LIMITED = {
     "medsim/Glucose-v0": ("glucose_below_70",),
     "medsim/ICUAdmission-v0": ("refused_elective",),
 }
+OTHERS = {  # have limits in hyperparameters/*.toml, for the full suite
+    "medsim/SepsisSCM-v0": "ventilation",
+    "medsim/ICUSepsis-v0": "inadmissible_action",
+    "medsim/HospitalFlow-v0": "unsafe_nurse_ratio_h",
+    "medsim/RegionalNetwork-v0": "diverted_high_acuity",
+    "medsim/Theatre-v0": "overtime_h",
+}
 HALVED = ("medsim/Glucose-v0",)  # limits are half of what PPO costs; elsewhere what the protocol does
 ARMS = ("ppo", "ppo-lagrangian", "ppo-pid-lagrangian")
 WITHIN = 1.1  # of a limit
@@ -43,21 +51,27 @@ def limits_of(env_id: str, free: list[dict[str, Any]]) -> dict[str, float]:
     Args:
         free: PPO's record, of seed 0.
     """
+    names = LIMITED[env_id]
+    if env_id in HALVED:
+        return {name: round(0.5 * float(np.mean([one["drawn, training side"]["costs"][name] for one in free])), 3) for name in names}
+    costs = protocol_costs(env_id)
+    return {name: costs[name] for name in names}
+
+
+def protocol_costs(env_id: str) -> dict[str, float]:
+    """Return what an environment's protocol costs on the training side, each cost by name."""
     from medsim.evaluation.rollout import evaluate
     from medsim.hospital.evaluation import evaluate_hospital
     from medsim.policies import hospital_policies, reference_policies
     from medsim.registry import card, hospital_card, is_hospital
 
-    names, found = LIMITED[env_id], None
-    if env_id in HALVED:
-        return {name: round(0.5 * float(np.mean([one["drawn, training side"]["costs"][name] for one in free])), 3) for name in names}
     if is_hospital(env_id):
         protocol: Any = hospital_policies(env_id)[hospital_card(env_id).protocol_policy]()
-        found = evaluate_hospital(env_id, protocol, episodes=COUNT, seed=OURS, options={"log_events": False}).costs
+        found: Any = evaluate_hospital(env_id, protocol, episodes=COUNT, seed=OURS, options={"log_events": False}).costs
     else:
         protocol = reference_policies(env_id)[card(env_id).protocol_policy]()
         found = evaluate(env_id, protocol, cohort="train", patients=COUNT, seed=OURS).costs
-    return {name: round(float(found[name].mean()), 3) for name in names}
+    return {name: round(float(values.mean()), 3) for name, values in found.items()}
 
 
 def one_training(env_id: str, arm: str, seed: int, limits: dict[str, float]) -> dict[str, Any]:
@@ -205,7 +219,12 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--limits", action="store_true", help="print what the protocols of other environments cost on the training side")
     args = parser.parse_args()
+    if args.limits:
+        for env_id, name in OTHERS.items():
+            print(f"{env_id}: {name} = {protocol_costs(env_id)[name]}", flush=True)
+        return
     found = measured(args)
     if set(args.envs) == set(LIMITED) and set(args.arms) == set(ARMS):
         for name, text in (("constrained.json", json.dumps(found, indent=1) + "\n"), ("constrained.md", page(found, args.seeds))):
