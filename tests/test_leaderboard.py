@@ -145,8 +145,16 @@ def test_a_bad_file_is_named(tmp_path):
 def test_the_score_is_the_interquartile_mean_over_seeds_and_patients():
     [row] = leaderboard([record(seed=0), record(seed=1, normalised=[0.5, 0.5, 0.5, -9.0])])
     assert row.score.value == 0.5  # of -9 0 .5 .5 .5 .5 1 5 the middle four
-    assert row.seeds == 2
+    assert (row.seeds, row.statistic) == (2, "interquartile mean")
     assert row.mean_return.value == pytest.approx(10 * np.mean([0, 0.5, 1, 5, 0.5, 0.5, 0.5, -9]))
+
+
+def test_the_score_is_the_mean_where_patients_live_or_die():
+    rows = leaderboard([record(seed=0, normalised=[0.0] * 8 + [1.0] * 32), record(policy="dqn", normalised=[0.0] * 4 + [1.0] * 36)])
+    assert [(row.policy, row.score.value, row.statistic) for row in rows] == [
+        ("dqn", pytest.approx(0.9), "mean"),
+        ("ppo", pytest.approx(0.8), "mean"),
+    ]
 
 
 def test_figures_that_do_not_vary_have_intervals_of_no_width():

@@ -42,7 +42,7 @@ def _facts(row: Row) -> dict[str, str]:
         "Shaping": _shaping(row.hyperparameters),
         "Settings from": _origin(row),
         "Evaluation": f"{judges}, seed {board.evaluation_seed}",
-        "Score": f"{_interval(row.score)}, 0 the floor, 1 the ceiling",
+        "Score": f"{_interval(row.score)} ({row.statistic}), 0 the floor, 1 the ceiling",
         "Return": _interval(row.mean_return),
         "Costs": "; ".join(f"{words(name)} {_interval(cost)}" for name, cost in row.costs.items()),
         "Outcomes": ", ".join(f"{words(name)} {share:.1%}" for name, share in row.outcomes.items() if share > 0),

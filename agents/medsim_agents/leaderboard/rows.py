@@ -4,7 +4,8 @@ A *board* is one environment as judged once: suite, environment, settings and ev
 *row* is one policy on it, over all its seeds. How each figure of a row is made:
 
 - The score is the interquartile mean (IQM) over seeds x patients of the normalised score: the floor has mean
-  0, the ceiling mean 1. Returns, costs and metrics are means over seeds x patients; outcomes are shares of
+  0, the ceiling mean 1. Where episodes end in one of a few returns (alive or dead) the middle half is the same
+  for everybody, and the score is the mean. Returns, costs and metrics are means over seeds x patients; outcomes are shares of
   patients.
 - Intervals are 95 % percentile intervals of a bootstrap that draws anew, in each repetition, the seeds of
   every policy (with replacement, whole seeds, each policy on its own) and the patients (with replacement, one
@@ -57,6 +58,7 @@ _CONFIGURATION: tuple[Literal["env", "settings", "policy", "steps", "hyperparame
     *("env", "settings", "policy"),
     *("steps", "hyperparameters"),
 )
+_FEW_RETURNS = 0.1  # chosen: of all or nothing is a board that has at most so many different returns a patient; others have one or more
 _OF_PROFILES = 300  # chosen: a band of a figure is looked at, not read off
 _PROFILE_SCORES = tuple(k / 20 for k in range(-10, 31))  # chosen: half a scale below the floor to half a scale above the ceiling
 
@@ -124,6 +126,7 @@ class Row:
     role: Role
     steps: int
     score: Estimate
+    statistic: Literal["interquartile mean", "mean"]  # that the score is
     group: str
     ranks: tuple[int, int]
     against_floor: Verdict | None
@@ -219,7 +222,8 @@ def _rows(board: Board, policies: dict[str, list[Record]], repetitions: int, see
     groups = list(policies.values())
     everything = [record for records in groups for record in records]
     estimates = partial(_estimates, groups, repetitions=repetitions, seed=seed)
-    scores, signs = estimates(lambda record: record["result"]["normalised"], interquartile_mean)
+    few = len({value for record in everything for value in record["result"]["normalised"]}) <= _FEW_RETURNS * board.patients
+    scores, signs = estimates(lambda record: record["result"]["normalised"], mean if few else interquartile_mean)
     returns, _ = estimates(lambda record: record["result"]["returns"], mean)
     totals, harm = estimates(lambda record: record["result"]["cost"], mean)
     costs = {name: estimates(partial(_cost, name=name), mean)[0] for name in everything[0]["result"]["costs"]}
@@ -236,6 +240,7 @@ def _rows(board: Board, policies: dict[str, list[Record]], repetitions: int, see
             role=records[0]["role"],
             steps=records[0]["job"]["steps"],
             score=scores[k],
+            statistic="mean" if few else "interquartile mean",
             group=letters[k],
             ranks=ranks[k],
             against_floor=_verdict(signs, k, floor),

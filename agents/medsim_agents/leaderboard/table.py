@@ -25,7 +25,8 @@ def format_table(rows: Sequence[Row]) -> str:
         return "No results yet.\n"
     tables = [_board_table(board, list(group)) for board, group in groupby(rows, key=lambda row: row.board)]
     legend = (
-        "score: interquartile mean of the normalised score (floor 0, ceiling 1) over seeds and patients.\n"
+        "score: interquartile mean of the normalised score (floor 0, ceiling 1) over seeds and patients;\n"
+        "       the mean where episodes end in one of a few returns, such as alive or dead.\n"
         "Intervals come from a bootstrap over seeds and patients.\n"
         "tied: cannot be told apart, like rows that share a letter under tie.\n"
         "P(better): chance of doing better than the protocol for the same patient.\n"
