@@ -150,11 +150,10 @@ def test_the_score_is_the_interquartile_mean_over_seeds_and_patients():
 
 
 def test_the_score_is_the_mean_where_patients_live_or_die():
-    rows = leaderboard([record(seed=0, normalised=[0.0] * 8 + [1.0] * 32), record(policy="dqn", normalised=[0.0] * 4 + [1.0] * 36)])
-    assert [(row.policy, row.score.value, row.statistic) for row in rows] == [
-        ("dqn", pytest.approx(0.9), "mean"),
-        ("ppo", pytest.approx(0.8), "mean"),
-    ]
+    some, many = [0.0] * 8 + [1.0] * 32, [0.0] * 4 + [1.0] * 36
+    rows = leaderboard([record(policy="calm_otter", normalised=some), record(policy="swift_egret", normalised=many)])
+    assert [(row.policy, row.statistic) for row in rows] == [("swift_egret", "mean"), ("calm_otter", "mean")]
+    assert [row.score.value for row in rows] == pytest.approx([0.9, 0.8])
 
 
 def test_figures_that_do_not_vary_have_intervals_of_no_width():
