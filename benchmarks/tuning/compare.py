@@ -1,7 +1,9 @@
-"""Does a file of settings train better agents than the settings as they are? Both with the same seeds, judged exactly or on test patients.
+"""Does a file of settings train better agents than those of another? Both with the same seeds, judged exactly or on test patients.
 
-    python -m benchmarks.tuning.compare medsim/SepsisSCM-v0 ppo benchmarks/tuning/found/sepsisscm-v0-ppo/settings.toml --seeds 0 1 2 3 4
+    FOUND=benchmarks/tuning/found/sepsisscm-v0-ppo
+    python -m benchmarks.tuning.compare medsim/SepsisSCM-v0 ppo $FOUND/settings.toml --before $FOUND/before.toml --seeds 0 1 2 3 4
 
+Without ``--before`` the other settings are the environment's own.
 Where the course of the environment is a table, values are exact, over all patients of the test cohort. The seeds are none that the search
 trained with. Writes ``compared.json`` beside the settings; what is there already is not trained again.
 """
@@ -48,13 +50,14 @@ def main() -> None:
     parser.add_argument("env")
     parser.add_argument("algo")
     parser.add_argument("config", type=Path)
+    parser.add_argument("--before", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int)
     args = parser.parse_args()
     file = args.config.parent / "compared.json"
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"before": {}, "found": {}}
     for seed in args.seeds:
-        for name, config in (("before", None), ("found", args.config)):
+        for name, config in (("before", args.before), ("found", args.config)):
             if str(seed) not in found[name]:
                 found[name][str(seed)] = trained(args.env, args.algo, seed, config, args.steps)
                 print(name, seed, found[name][str(seed)], flush=True)
