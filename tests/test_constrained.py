@@ -43,7 +43,7 @@ def judged(model, deterministic):
 
 @pytest.fixture(scope="module")
 def trained():
-    return made().learn(100_000)
+    return made(multiplier_rate_final=0.0).learn(100_000)
 
 
 def test_a_limit_is_kept_that_ppo_breaks(trained):
@@ -132,13 +132,17 @@ def test_the_latest_costs_are_a_weighted_mean_with_its_standard_error():
     np.testing.assert_allclose(one_by_one.standard_error, np.sqrt(variance * (weights**2).sum()) / weights.sum())
 
 
-def test_multipliers_move_in_steps_of_at_most_their_rate_which_shrink_to_the_end_of_a_training():
-    model = made({"ventilation": 2.0})
+def test_multipliers_move_in_steps_of_at_most_their_rate_which_may_change_to_the_end_of_a_training():
+    model = made({"ventilation": 2.0}, multiplier_rate_final=0.0)
     model.move_multipliers([np.array([2000.0])])
     assert model.multipliers["ventilation"] == pytest.approx(0.1)
     model._current_progress_remaining = 0.25
     model.move_multipliers([np.array([2000.0])])
     assert model.multipliers["ventilation"] == pytest.approx(0.125)
+    steady = made({"ventilation": 2.0})
+    steady._current_progress_remaining = 0.25
+    steady.move_multipliers([np.array([2000.0])])
+    assert steady.multipliers["ventilation"] == pytest.approx(0.1)
 
 
 def test_caution_adds_standard_errors_to_the_mean_cost():

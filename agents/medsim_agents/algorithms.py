@@ -42,8 +42,9 @@ LOGGED: dict[str, Kind] = {"dataset": str, "episodes": int, "epsilon": NUMBER, "
 ENTROPY: dict[str, Kind] = {"ent_coef": (str, int, float), "target_entropy": (str, int, float), "target_update_interval": int}
 LIMITED: dict[str, Kind] = {**PROXIMAL, "cost_limits": dict}
 MULTIPLIERS: dict[str, Kind] = {
-    **LIMITED, "multiplier_rate": NUMBER, "multiplier_start": NUMBER, "multiplier_most": NUMBER, "caution": NUMBER,
-    "proportional": NUMBER, "derivative": NUMBER, "cost_learning_rate": NUMBER, "cost_net": list, "cost_gae_lambda": NUMBER,
+    **LIMITED, "multiplier_rate": NUMBER, "multiplier_rate_final": NUMBER, "multiplier_start": NUMBER, "multiplier_most": NUMBER,
+    "caution": NUMBER, "proportional": NUMBER, "derivative": NUMBER, "cost_learning_rate": NUMBER, "cost_net": list,
+    "cost_gae_lambda": NUMBER,
 }  # fmt: skip
 
 

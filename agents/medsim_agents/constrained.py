@@ -5,8 +5,7 @@ Stable-Baselines3's PPO does the learning, unchanged: after a rollout a critic o
 advantage that PPO is given is that of the reward less each cost's times its multiplier, over one plus their sum. All advantages are in
 units of their own spread, so that multipliers mean the same whatever a cost is counted in. Once a rollout each multiplier moves by how far
 the mean cost of the latest episodes, and a standard error more, is above its limit, in units of that limit and by no more than one: who has
-learnt nothing breaks a limit many times over, and a multiplier that leaps then takes most of the training to come back. Its steps grow
-smaller to the end of the training, as those of the policy do where its learning rate falls.
+learnt nothing breaks a limit many times over, and a multiplier that leaps then takes most of the training to come back.
 
 Where one policy keeps all limits with room to spare, the best multipliers are finite: at most the return that it gives up, over that room
 (Nedic, Ozdaglar, SIAM J Optim 2009;19:1757-1780). One that rises without end tells that the limits cannot be kept together, and by then the
@@ -41,8 +40,9 @@ class PPOLagrangian(PPO):
     Args:
         policy, env: as PPO's; the environment is a ``MedsimVecEnv``, within wrappers or not, which has ``last_costs``.
         cost_limits: name -> the most that the mean episode may cost, at least one; costs without a limit are left alone.
-        multiplier_rate: how fast multipliers move with the violation (the integral part); multiplier_start: where they begin;
-            multiplier_most: no multiplier is larger.
+        multiplier_rate: how fast multipliers move with the violation (the integral part), at most so much a rollout; it changes in a
+            line to multiplier_rate_final at the end of the training (None: it stays).
+        multiplier_start: where multipliers begin; multiplier_most: none is larger.
         caution: how many standard errors of the mean cost are added to it, so that a limit is kept and not met half of the time.
         proportional, derivative: the other parts of a PID controller; 0: the plain Lagrangian.
         cost_learning_rate, cost_net: of the critic of costs; cost_gae_lambda: of its advantages.
@@ -56,15 +56,17 @@ class PPOLagrangian(PPO):
     """
 
     def __init__(self, policy: Any, env: Any, *, cost_limits: Mapping[str, float] | None = None, multiplier_rate: float = 0.1,
-                 multiplier_start: float = 0.0, multiplier_most: float = MOST, caution: float = 1.0, proportional: float = 0.0,
-                 derivative: float = 0.0, cost_learning_rate: float = 1e-3, cost_net: Sequence[int] = (64, 64),
-                 cost_gae_lambda: float = 0.95, **more: Any) -> None:  # fmt: skip
+                 multiplier_rate_final: float | None = None, multiplier_start: float = 0.0, multiplier_most: float = MOST,
+                 caution: float = 1.0, proportional: float = 0.0, derivative: float = 0.0, cost_learning_rate: float = 1e-3,
+                 cost_net: Sequence[int] = (64, 64), cost_gae_lambda: float = 0.95, **more: Any) -> None:  # fmt: skip
         self.cost_limits = {name: float(limit) for name, limit in (cost_limits or {}).items()}
         self.multiplier_rate, self.proportional, self.derivative = float(multiplier_rate), float(proportional), float(derivative)
+        self.multiplier_rate_final = self.multiplier_rate if multiplier_rate_final is None else float(multiplier_rate_final)
         self.multiplier_start, self.multiplier_most = float(multiplier_start), float(multiplier_most)
         self.caution, self.cost_learning_rate = float(caution), float(cost_learning_rate)
         self.cost_net, self.cost_gae_lambda = tuple(cost_net), float(cost_gae_lambda)
-        if min(self.multiplier_rate, self.proportional, self.derivative, self.multiplier_start, self.caution) < 0.0:
+        rates = (self.multiplier_rate, self.multiplier_rate_final, self.proportional, self.derivative)
+        if min(*rates, self.multiplier_start, self.caution) < 0.0:
             raise ValueError("rates and starts of multipliers, and caution, must not be below 0")
         if not self.multiplier_most > 0.0 or self.multiplier_start > self.multiplier_most:
             raise ValueError(f"multiplier_most must be above 0 and not below multiplier_start, not {multiplier_most}")
@@ -163,7 +165,7 @@ class PPOLagrangian(PPO):
         limits = np.array(list(self.cost_limits.values()))
         above = self.latest.mean + self.caution * self.latest.standard_error - limits
         violation = np.clip(above / np.where(limits > 0.0, limits, 1.0), -1.0, 1.0)
-        rate = self.multiplier_rate * self._current_progress_remaining
+        rate = self.multiplier_rate_final + (self.multiplier_rate - self.multiplier_rate_final) * self._current_progress_remaining
         self.integral = np.clip(self.integral + rate * violation, 0.0, self.multiplier_most)
         rising = np.maximum(violation - self.violation, 0.0)
         self.violation = violation
