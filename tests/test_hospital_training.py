@@ -385,6 +385,7 @@ def test_options_are_taken_as_help_writes_them(text, capsys):
     [
         (ENV, "maskable-ppo", {}, {}),
         (ENV, "dqn", {}, {}),
+        (ENV, "recurrent-ppo", {}, {}),
         (ENV, "maskable-ppo", BY_ROLE, {}),
         ("medsim/HospitalFlow-v0", "maskable-ppo", {"steps": 256}, {"days": 0.5}),
         ("medsim/ICUAdmission-v0", "ppo", {"steps": 256}, {}),
@@ -403,12 +404,6 @@ def test_episodes_played_side_by_side_are_those_played_one_after_the_other(env_i
     assert together.record() == alone.record()
     assert sum(told) == 5
     assert len(set(together.metrics[next(iter(together.metrics))].tolist())) > 1 or name == "dqn"  # which has not learnt a thing here
-
-
-def test_a_policy_with_memory_is_played_one_episode_after_the_other(tmp_path, monkeypatch):
-    policy = load_policy(train(quick("recurrent-ppo", steps=128), tmp_path))
-    monkeypatch.delattr(evaluation, "play_side_by_side")
-    assert evaluate_hospital(ENV, policy, episodes=2).episodes == 2
 
 
 # What a run was trained in

@@ -88,21 +88,22 @@ def decide_by(shell: HospitalShell, policy: HospitalPolicy) -> Ledger:
 
 
 class BatchPolicy(Protocol):
-    """A policy without memory that answers in many hospitals at once, with the actions that ``act`` would give one by one."""
-
-    memoryless: bool
+    """A policy that answers in many hospitals at once, with the actions that ``act`` would give one by one."""
 
     def begin(self, task: HospitalTask, key: Any) -> None:
         """Episodes of a task begin."""
 
-    def act_batch(self, agents: npt.NDArray[np.int64], seen: npt.NDArray[np.float32], masks: npt.NDArray[np.int8]) -> npt.NDArray[Any]:
+    def act_batch(
+        self, agents: npt.NDArray[np.int64], seen: npt.NDArray[np.float32], masks: npt.NDArray[np.int8], rows: npt.NDArray[np.int64]
+    ) -> npt.NDArray[Any]:
         """Return actions (m,) of the agents that are asked (m,), numbers into ``task.agents``, from what they see (m, K) and may do (m, A);
-        zeros beyond an agent's own numbers and actions, as in a ``DecisionBatch``."""
+        zeros beyond an agent's own numbers and actions, as in a ``DecisionBatch``. ``rows`` (m,): which hospitals these are, for a policy
+        that remembers what it saw in each."""
 
 
 def answers_many(policy: Any) -> TypeGuard[BatchPolicy]:
     """Return whether a policy can answer in many hospitals at once."""
-    return hasattr(policy, "act_batch") and bool(getattr(policy, "memoryless", False))
+    return hasattr(policy, "act_batch")
 
 
 def play_side_by_side(
@@ -115,7 +116,7 @@ def play_side_by_side(
     def act(batch: DecisionBatch) -> npt.NDArray[Any]:
         actions = np.full(batch.n, NOTHING, dtype=np.int64)
         rows = np.flatnonzero(~batch.ended)
-        actions[rows] = policy.act_batch(batch.agent[rows], batch.observations[rows], batch.masks[rows])
+        actions[rows] = policy.act_batch(batch.agent[rows], batch.observations[rows], batch.masks[rows], rows)
         return actions
 
     sums = play_batch(batch, act, seed=seed, slots=slots, progress=progress)

@@ -211,29 +211,55 @@ class HospitalModelPolicy:
         self.numbers = {agent: np.array([number]) for number, agent in enumerate(task.agents)}
         self.width = max(len(seen) for seen in task.seen.values())
         self.most = max(len(names) for names in task.actions.values())
-        self.memories: dict[int, Any] = {}
+        self.memories = [Memories() for _ in self.apart]
 
-    @property
-    def memoryless(self) -> bool:
-        """Whether its actions follow from what is seen alone: such a policy can answer in many hospitals at once."""
-        return not any(part.memory for part in self.parts.values())
-
-    def act_batch(self, agents: Whole, seen: Array, masks: Array) -> Whole:
-        """Return the likeliest actions (m,) of the agents that are asked (m,), from what they see (m, K) and may do (m, A)."""
+    def act_batch(self, agents: Whole, seen: Array, masks: Array, rows: Whole) -> Whole:
+        """Return the likeliest actions (m,) of the agents that are asked (m,) in these hospitals (m,), from what they see (m, K) and may do
+        (m, A)."""
         actions = np.full(len(agents), NOTHING, dtype=np.int64)
         asked = self.place[agents]
         for place, part in enumerate(self.apart):
             at = np.flatnonzero(asked == place)
-            if len(at):
+            if not len(at):
+                continue
+            if not part.memory:
                 actions[at], _ = part.act(agents[at], seen[at], masks[at])
+                continue
+            memory, starts = self.memories[place].of(rows[at])
+            actions[at], memory = part.act(agents[at], seen[at], masks[at], memory, starts)
+            self.memories[place].keep(rows[at], memory)
         return actions
 
     def act(self, agent: str, seen: npt.NDArray[np.float32], mask: npt.NDArray[np.int8]) -> int:
         """Return the action of the agent that is asked: the likeliest."""
-        part = self.parts[self.task.roles[agent]]
         row, masks = np.zeros((1, self.width), dtype=np.float32), np.zeros((1, self.most), dtype=np.int8)
         row[0, : len(seen)], masks[0, : len(mask)] = seen, mask
-        first = id(part) not in self.memories
-        memory = self.memories.get(id(part))
-        actions, self.memories[id(part)] = part.act(self.numbers[agent], row, masks, memory, np.array([first]))
-        return int(actions[0])
+        return int(self.act_batch(self.numbers[agent], row, masks, FIRST)[0])
+
+
+FIRST = np.zeros(1, dtype=np.int64)  # the only hospital
+
+
+class Memories:
+    """What a model with memory carries along in each of many hospitals: arrays (layers, hospitals, units)."""
+
+    def __init__(self) -> None:
+        self.parts: tuple[Array, ...] | None = None
+        self.begun = np.zeros(0, dtype=np.bool_)
+
+    def of(self, rows: Whole) -> tuple[Any, Array]:
+        """Return the memory in hospitals (m,), None before there is any, and where an episode begins, (m,)."""
+        missing = int(rows.max()) + 1 - len(self.begun)
+        if missing > 0:
+            self.begun = np.pad(self.begun, (0, missing))
+            if self.parts is not None:
+                self.parts = tuple(np.pad(part, ((0, 0), (0, missing), (0, 0))) for part in self.parts)
+        return None if self.parts is None else tuple(part[:, rows] for part in self.parts), ~self.begun[rows]
+
+    def keep(self, rows: Whole, memory: tuple[Array, ...]) -> None:
+        """Keep the memory of hospitals (m,)."""
+        if self.parts is None:
+            self.parts = tuple(np.zeros((part.shape[0], len(self.begun), part.shape[2]), dtype=part.dtype) for part in memory)
+        for kept, part in zip(self.parts, memory, strict=True):
+            kept[:, rows] = part
+        self.begun[rows] = True

@@ -133,7 +133,7 @@ def answers(task: HospitalTask, policy: HospitalPolicy, batch: DecisionBatch, fa
     shown = seen if fault is None else fault.see(rows, agents, seen)
     given: Any
     if answers_many(policy):
-        given = np.asarray(policy.act_batch(agents, shown, masks), dtype=np.int64)
+        given = np.asarray(policy.act_batch(agents, shown, masks, rows), dtype=np.int64)
     else:
         given = np.array([one_answer(task, policy, int(agents[0]), shown[0], masks[0])], dtype=np.int64)
     actions = np.full(batch.n, NOTHING, dtype=np.int64)
