@@ -82,6 +82,8 @@ def test_a_profile_that_is_wrong_is_refused_by_name(tmp_path: Path) -> None:
         (good.replace("most = 10.0\n", "most = 10.0\nleast = 1.0\n", 1), "must have exactly one of most and least"),
         (good.replace('kind = "amount"', 'kind = "gift"', 1), "is of the kind 'gift'; there are rate, amount, bolus"),
         (good.replace("[catastrophe]\nname = ", "[catastrophe]\nnam = ", 1), "catastrophe: unknown 'nam'"),
+        (good.replace("epsilon = 0.1", "epsilon = 0.0", 1), "records: epsilon must be above 0 and at most 1"),
+        (good.replace("spread = 0.1", "spread = -1.0", 1), "and spread above 0, not 0.1 and -1"),
         ("environment = [", "cannot be read as a safety profile"),
     ):
         assert wrong != good
