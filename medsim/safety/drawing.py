@@ -88,17 +88,20 @@ class Mark:
 
 
 def estimates(rows: Sequence[Interval], axis: str, marks: Sequence[Mark], limits: tuple[float, float]) -> str:
-    """Return intervals one below the other, with marks whose labels stand above, a line each; nothing beyond limits is drawn to scale."""
+    """Return intervals one below the other, with marks labelled above, a line each; what lies beyond limits is not drawn to scale."""
     found = [value for row in rows for value in (row.figure.low, row.figure.value, row.figure.high) if math.isfinite(value)]
     ends = [*(min(max(value, limits[0]), limits[1]) for value in found), *(one.value for one in marks)]
     top = TOP + 14 * len(marks)
     left, height = room_for(row.label for row in rows), 22 * len(rows) + top + BOTTOM
     x = Scale(*widened(min(ends), max(ends)), left, WIDTH - 110)
     parts = [grid_x(x, top, height - BOTTOM, axis, height)]
+    rightmost = max(
+        range(len(marks)), key=lambda k: marks[k].value, default=0
+    )  # its label to its right, others to the left: none is crossed
     for k, one in enumerate(marks):
-        at, y, on_the_right = x(one.value), TOP + 14 * k, x(one.value) > (x.start + x.end) / 2.0
+        at, y = x(one.value), TOP + 14 * k
         parts.append(f'<line class="mark {one.kind}" x1="{at:.1f}" x2="{at:.1f}" y1="{y - 8}" y2="{height - BOTTOM}"/>')
-        place = f'x="{at - 4:.1f}" text-anchor="end"' if on_the_right else f'x="{at + 4:.1f}"'
+        place = f'x="{at + 4:.1f}"' if k == rightmost else f'x="{at - 4:.1f}" text-anchor="end"'
         parts.append(f'<text class="small" {place} y="{y}">{escape(one.label)}</text>')
     parts += [line_of(row, x, left, top + 22 * k + 13) for k, row in enumerate(rows)]
     return framed(parts, height, f"{len(rows)} estimates: {axis}")

@@ -21,6 +21,8 @@ __all__ = ["Question", "Unanswerable", "evidence", "question"]
 
 SEED_STEP = 500_009  # chosen: from the test patients' seed to that of the records' patients, whom no other section meets
 MOST_BYTES = 256e6  # chosen: of what was seen, which is twice in memory while it is put together
+MODEL = "The model of dm, dr, wdr and magic is {}; intervals do not hold its error."
+COUNTED, FITTED = MODEL.format("counted from the records"), MODEL.format("fitted to the records by networks")
 FEWEST = 100  # chosen: of fewer episodes no estimator can be judged
 
 
@@ -152,11 +154,11 @@ def sentences(c: Context, asking: Question, standard: Task) -> list[str]:
 def evidence(c: Context, asking: Question, episodes: Episodes) -> tuple[Evidence, str]:
     """Return what the records are to estimators, and in a sentence which model of the policy's values they are given."""
     if can_be_counted(episodes, asking.asked):
-        return evidence_of(episodes, asking.asked), "The model of dm, dr, wdr and magic is counted from the records."
+        return evidence_of(episodes, asking.asked), COUNTED
     if isinstance(episodes.observation_space, spaces.Dict):
         return evidence_of(episodes, asking.asked), "No model is fitted to charts and pictures: dm, dr, wdr and magic are left out."
     fit = value_model()
     if fit is None:
         without = "No installed package fits a model of values (pip install 'medsim[agents]'): dm, dr, wdr and magic are left out."
         return evidence_of(episodes, asking.asked), without
-    return evidence_of(episodes, asking.asked, fit, seed=c.plan.seed), "The model of dm, dr, wdr and magic is fitted to the records."
+    return evidence_of(episodes, asking.asked, fit, seed=c.plan.seed), FITTED

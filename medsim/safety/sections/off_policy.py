@@ -201,13 +201,13 @@ def holds(figure: Figure, worth: Worth) -> bool:
 
 def picture(found: OffPolicyReport, worth: Worth, figures: Mapping[str, Figure], returns: Floats) -> Picture:
     """Return every estimate beside the truth; nobody's return in the records lies beyond the scale."""
-    lines = [Interval(label="the records' mean", figure=figures["records"], kind="standard")]
+    lines = [Interval(label="records' mean", figure=figures["records"], kind="standard")]
     for name, one in found.estimates.items():
         kind = "other" if one.low is None else "pass" if holds(figures[name], worth) else "fail"
-        lines.append(Interval(label=f"{name}, {MEANINGS[name]}", figure=figures[name], kind=kind))
+        lines.append(Interval(label=name, figure=figures[name], kind=kind))
     marks = [
-        Mark(label="the policy in truth", value=worth.asked.value, kind="truth"),
-        Mark(label="the protocol of the records in truth", value=worth.acts.value, kind="standard"),
+        Mark(label="policy, in truth", value=worth.asked.value, kind="truth"),
+        Mark(label="protocol, in truth", value=worth.acts.value, kind="standard"),
     ]
     caption = ("What estimators say of the policy from records of the protocol, with 95 % intervals: green where they hold the truth, red "
                "where they do not, arrows where they go on beyond what any patient's return was.")  # fmt: skip
@@ -221,7 +221,7 @@ def table(found: OffPolicyReport, figures: Mapping[str, Figure], words: Mapping[
         (f"{name}, {MEANINGS[name]}", figures[name].bare(), figures[f"{name}.error"].bare(), words[name].told or "", words[name].judged)
         for name in found.estimates
     )
-    columns = ("estimator", "value (95 % interval)", "error", "than the care in the records it is", "which is")
+    columns = ("estimator", "value (95 % interval)", "error", "calls it, beside the care in the records,", "which is")
     return Table(title="Estimators", columns=columns, rows=rows, open=True)
 
 
