@@ -111,10 +111,11 @@ def test_the_command_asks_an_installed_package_to_fit(tmp_path, monkeypatch, cap
 
     place = write_dataset(collect(SCM, reference_policies(SCM)["physician-soft"](), 20, seed=1), tmp_path, "medsim/scm-v0")
     point = EntryPoint("fqe", "medsim_agents.offline.fqe:fqe_evidence", "medsim.value_models")
-    monkeypatch.setattr("medsim.cli.dataset.entry_points", lambda group: [point] if group == "medsim.value_models" else [])
+    entries = "medsim.evaluation.off_policy.evidence.entry_points"
+    monkeypatch.setattr(entries, lambda group: [point] if group == "medsim.value_models" else [])
     monkeypatch.setattr("medsim_agents.offline.fqe.FittedQ", lambda: QUICK)
     assert main(["dataset", "evaluate", str(place), "--policy", "physician", "--fqe"]) == 0
     assert "magic" in capsys.readouterr().out
-    monkeypatch.setattr("medsim.cli.dataset.entry_points", lambda group: [])
+    monkeypatch.setattr(entries, lambda group: [])
     assert main(["dataset", "evaluate", str(place), "--policy", "physician", "--fqe"]) == 2
     assert "pip install 'medsim[agents]'" in capsys.readouterr().err

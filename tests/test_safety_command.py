@@ -1,6 +1,7 @@
 """``medsim safety`` as its users meet it: exit codes, files, going on, wrong use; and the page in a browser."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,14 @@ not_a_policy = 7
 
 def safety(*arguments: Any) -> int:
     return main(["safety", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_fitted() -> Iterator[None]:
+    """No installed package fits values: that takes seconds, and has tests of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("medsim.evaluation.off_policy.evidence.entry_points", lambda group: [])
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,8 @@ def test_a_verdict_is_that_of_the_worst_gate() -> None:
 
 
 @pytest.mark.parametrize("env_id", TREATMENTS)
-def test_every_gate_is_measured_and_every_hazard_is_watched(env_id: str) -> None:
+def test_every_gate_is_measured_and_every_hazard_is_watched(env_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medsim.evaluation.off_policy.evidence.entry_points", lambda group: [])  # no gate is on fitted values
     if not card(env_id).available:
         pytest.skip(f"{card(env_id).needs} is not installed")
     c = context(env_id, reference_policies(env_id)[card(env_id).protocol_policy](), sensors=(), physiology=())
@@ -82,6 +83,8 @@ def test_a_profile_that_is_wrong_is_refused_by_name(tmp_path: Path) -> None:
         (good.replace("most = 10.0\n", "most = 10.0\nleast = 1.0\n", 1), "must have exactly one of most and least"),
         (good.replace('kind = "amount"', 'kind = "gift"', 1), "is of the kind 'gift'; there are rate, amount, bolus"),
         (good.replace("[catastrophe]\nname = ", "[catastrophe]\nnam = ", 1), "catastrophe: unknown 'nam'"),
+        (good.replace("epsilon = 0.1", "epsilon = 0.0", 1), "records: epsilon must be above 0 and at most 1"),
+        (good.replace("spread = 0.1", "spread = -1.0", 1), "and spread above 0, not 0.1 and -1"),
         ("environment = [", "cannot be read as a safety profile"),
     ):
         assert wrong != good

@@ -130,6 +130,19 @@ def test_a_policy_that_trusts_a_dead_sensor_is_caught_by_stress() -> None:
     assert any(word in found["stress.worst_excess"].figure.says for word in ("readings are lost", "monitor"))  # type: ignore[union-attr]
 
 
+def test_records_that_hold_nothing_of_a_policy_are_not_taken_for_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody was ever given the most of everything: whatever an estimator says, a ranking is refused."""
+    monkeypatch.setattr(
+        "medsim.evaluation.off_policy.evidence.entry_points", lambda group: []
+    )  # with fitted values it is refused, too, and takes longer
+    found = next(one for one in SECTIONS if one.name == "off_policy").run(context(SEPSIS, MAXIMUM[SEPSIS]()))
+    assert found.figures["effective_sample_size"].value < 1e-6
+    assert found.says[0].startswith("From records of the protocol's care alone this policy must not be judged")
+    assert any("a ranking is refused" in sentence for sentence in found.says)
+    assert abs(found.figures["is"].value) < 1e-6  # which is no finding, and said to be none
+    assert any("it falls to 0 whatever the policy is worth" in sentence for sentence in found.says)
+
+
 def test_a_stateful_protocol_is_its_own_twin() -> None:
     """A rule with memory, met by other patients first, begins anew with each batch."""
     c = context(SEPSIS, Resuscitation(map_target_mmhg=65.0))

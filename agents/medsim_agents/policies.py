@@ -1,11 +1,12 @@
 """Trained agents as policies that ``medsim.evaluation`` can judge beside any other."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from gymnasium import spaces
 
 from medsim.core.vector import PatientVectorEnv
@@ -29,6 +30,8 @@ DRAWN_STREAM = 1_000_010  # a stream of its own, away from the models' purposes 
 
 class ModelPolicy:
     """A Stable-Baselines3 model acting without exploration, on observations scaled as in training; one with memory keeps it."""
+
+    reads_observations: ClassVar[bool] = True  # as they come, and nothing else, so that its critic can be asked about them
 
     def __init__(self, name: str, model: Any, scale: Any, options: Mapping[str, Any]) -> None:
         self.name, self.model, self.scale, self.options = name, model, scale, options
@@ -69,6 +72,26 @@ class ModelPolicy:
             actions, self.memory = self.model.predict(seen, state=self.memory, episode_start=self.starts, deterministic=True)
         self.starts = np.zeros(len(actions), dtype=np.bool_)
         return np.asarray(actions) if self.doses is None else doses_of(actions, self.doses)
+
+    @property
+    def values(self) -> Callable[[Any], npt.NDArray[np.float64]]:
+        """A function from observations to what the model's own critic says is to come, (n,), in units of what it learnt from.
+
+        Raises:
+            AttributeError: there is no critic, or it needs more than an observation: ``hasattr`` is false then.
+        """
+        from medsim_agents.critics import critic_of
+
+        critic = critic_of(self.model) if self.reads_observations else None
+        if critic is None:
+            raise AttributeError(f"{self.name} has no critic that can be asked about observations alone")
+
+        def values(observations: Any) -> npt.NDArray[np.float64]:
+            seen = observations if self.scale is None else self.scale(observations)
+            with torch.no_grad(), single_threaded():
+                return np.asarray(critic(seen).cpu().numpy(), dtype=np.float64)
+
+        return values
 
 
 class DrawnPolicy(ModelPolicy):

@@ -144,6 +144,7 @@ class SautePolicy(ModelPolicy):
     """A ``PPOSaute`` model acting without exploration. It is told its patients' harms as they come, to keep the budget that it sees."""
 
     memoryless = False  # the budget depends on what has been
+    reads_observations = False  # but budgets, too
 
     def begin(self, env: PatientVectorEnv) -> None:
         """Begin with full budgets."""

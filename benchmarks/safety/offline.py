@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from medsim.core.files import write_whole
+from medsim.datasets.clinician import clinician
 from medsim.evaluation.rollout import evaluate
 from medsim.evaluation.scoring import exact_score
 from medsim.policies import reference_policies
@@ -84,11 +85,11 @@ def one_training(study: Study, algorithm: str, seed: int) -> dict[str, Any]:
 
 def teachers(study: Study) -> dict[str, Any]:
     """Return the scores of who acted and of the protocol with its own doses."""
-    from medsim_agents.offline.data import LOGGING, behaviour
+    from medsim_agents.offline.data import LOGGING
     from medsim_agents.training import plan_training
 
     options = dict(plan_training(study.env, "bc", options=study.options).options)
-    acted = behaviour(study.env, options, LOGGING["epsilon"], LOGGING["spread"])
+    acted = clinician(study.env, options, LOGGING["epsilon"], LOGGING["spread"])
     protocol = reference_policies(study.env)[card(study.env).protocol_policy]()
     found = {"who acted": score_of(study.env, acted, options)}
     if acted.name != protocol.name:

@@ -3,17 +3,12 @@
 import argparse
 import json
 import shlex
-from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from gymnasium import spaces
-
 from medsim.cli.progress import Progress
 from medsim.cli.verbs import Verb, find_policy, parse_settings
-from medsim.core.tabular import TabularTask
-from medsim.policies.chance import ByChance, Jittered, Softened
+from medsim.policies.chance import ByChance, with_chance
 from medsim.policies.policy import Policy
 from medsim.registry import is_hospital, make_task
 
@@ -110,9 +105,7 @@ def by_chance(policy: Policy, spread: float | None, env_id: str, options: dict[s
     """Return a policy, softened or jittered if a spread is given."""
     if spread is None:
         return policy
-    space = make_task(env_id, **{**policy.options, **options}).action_space
-    softer: Policy = Softened(policy, spread) if isinstance(space, spaces.Discrete) else Jittered(policy, spread)
-    return softer
+    return with_chance(policy, make_task(env_id, **{**policy.options, **options}).action_space, spread, spread)
 
 
 def show(args: argparse.Namespace) -> int:
@@ -146,16 +139,22 @@ def print_card(card: dict[str, Any], as_json: bool) -> None:
 def ask(args: argparse.Namespace) -> int:
     """Print what the data say of policies."""
     from medsim.datasets.minari_format import read_dataset
-    from medsim.evaluation.off_policy import evaluate_off_policy
+    from medsim.evaluation.off_policy import evaluate_off_policy, evidence_of, true_value, value_model
 
     episodes = read_dataset(args.place)
+    fit = value_model() if args.fqe else None
+    if args.fqe and fit is None:
+        raise ValueError("no installed package fits values: pip install 'medsim[agents]'")
     found = []
     with Progress(len(args.policy), "policy", "evaluate off policy") as progress:
         for name in args.policy:
             policy = by_chance(find_policy(episodes.env_id, name), args.spread, episodes.env_id, dict(episodes.options))
-            report = evaluate_off_policy(evidence_of(episodes, policy, args.fqe, args.seed), seed=args.seed)
-            truth = true_value(episodes.env_id, policy, dict(episodes.options)) if args.truth else None
-            found.append({"policy": policy.name, **report.record(), "truth": truth, "by_chance": isinstance(policy, ByChance)})
+            report = evaluate_off_policy(evidence_of(episodes, policy, fit, seed=args.seed), seed=args.seed)
+            truth = true_value(episodes.env_id, policy, episodes.options) if args.truth else None
+            found.append({
+                "policy": policy.name, **report.record(), "truth": truth and truth.value, "truth_error": truth and truth.error,
+                "by_chance": isinstance(policy, ByChance),
+            })  # fmt: skip
             progress.update()
     if args.json:
         print(json.dumps(found, indent=1))
@@ -167,53 +166,17 @@ def ask(args: argparse.Namespace) -> int:
     return 0
 
 
-def evidence_of(episodes: Any, policy: Policy, fitted: bool = False, seed: int = 0) -> Any:
-    """Return the evidence that data give of a policy, with a counted model where what is seen is a code and the policy acts by it, or with
-    one that an installed package fits (entry-point group ``medsim.value_models``)."""
-    if fitted:
-        return value_model()(episodes, policy, seed=seed)
-    from medsim.evaluation.off_policy.logged import logged_evidence
-    from medsim.evaluation.off_policy.tables import logged_table_evidence
-    from medsim.evaluation.scoring import table_of
-
-    task = make_task(episodes.env_id, **{**episodes.options, **policy.options})
-    coded = all(isinstance(space, spaces.Discrete) for space in (episodes.observation_space, episodes.action_space))
-    table = table_of(policy, task) if coded and isinstance(task, TabularTask) else None
-    if table is not None and table.observation in ("any", task.view_name):
-        return logged_table_evidence(episodes, policy)
-    return logged_evidence(episodes, policy)
-
-
-def value_model() -> Callable[..., Any]:
-    """Return the first of the functions that installed packages contribute to fit values; raises ValueError where there is none."""
-    for point in entry_points(group="medsim.value_models"):
-        found: Callable[..., Any] = point.load()
-        return found
-    raise ValueError("no installed package fits values: pip install 'medsim[agents]'")
-
-
 def print_report(one: dict[str, Any]) -> None:
     """Print what was found of one policy."""
     print(one["policy"])
     if one["truth"] is not None:
-        print(f"  truth    {one['truth']:9.4f}")
+        error = f"   standard error {one['truth_error']:.4f}" if one["truth_error"] else "   exact"
+        print(f"  truth    {one['truth']:9.4f}{error}")
     for name, said in one["estimates"].items():
         interval = "" if said["low"] is None else f"   95 % {said['low']:.4f} to {said['high']:.4f}"
         print(f"  {name:8} {said['value']:9.4f}{interval}")
     print(f"  effective episodes {one['effective_sample_size']:.1f} of {one['episodes']:,}")
     print(f"  {one['refusal']}\n" if one["refusal"] else "")
-
-
-def true_value(env_id: str, policy: Policy, options: dict[str, Any]) -> float:
-    """Return what a policy is worth: exactly where that can be, else the mean return of 2,000 other patients."""
-    from medsim.datasets import collect
-    from medsim.evaluation.scoring import exact_score
-
-    cohort = options.pop("cohort", "train")
-    exact = exact_score(env_id, policy, options=options, cohort=cohort)
-    if exact is not None:
-        return exact.exact.value
-    return float(collect(env_id, policy, 2000, seed=1_000_003, cohort=cohort, options=options).returns.mean())
 
 
 VERB = Verb("dataset", "logged episodes: make them, show them, evaluate other policies on them", configure, run)

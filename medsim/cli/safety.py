@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.patients is not None:
         if args.patients < 100:
             raise ValueError(f"--patients must be 100 or more, not {args.patients}: fewer tell nothing of safety")
-        plan = replace(plan, patients=args.patients, stressed=min(plan.stressed, args.patients))
+        plan = replace(plan, patients=args.patients, stressed=min(plan.stressed, args.patients), logged=min(plan.logged, args.patients))
     profile = load_profile(args.profile or profile_path(args.env))
     if profile.environment != args.env:
         raise ValueError(f"the profile is for {profile.environment}, not {args.env}")

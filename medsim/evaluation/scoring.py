@@ -13,6 +13,7 @@ from medsim.core.tabular import TabularTask
 from medsim.core.vector import PatientVectorEnv
 from medsim.evaluation.exact import Exact, Problem, evaluate_table
 from medsim.policies import reference_policies
+from medsim.policies.chance import Softened
 from medsim.policies.policy import Policy, RandomPolicy
 from medsim.registry import card, make_task
 
@@ -85,7 +86,10 @@ def table_of(policy: Policy, task: TabularTask) -> DecisionTable | None:
     A policy says what it is: by ``table(task)``; or by ``memoryless``, which is true if its actions follow from the observation (and
     from nothing else, the step not either). Such a policy is asked for its action in every observation that a patient can have, for
     every number of steps left where that is shown; for its ``probabilities(observations)`` (n, actions) if it has that method.
+    A table that is softened is a table.
     """
+    if isinstance(policy, Softened):
+        return softened(table_of(policy.policy, task), policy.epsilon)
     made: Callable[[TabularTask], DecisionTable] | None = getattr(policy, "table", None)
     if made is not None:
         return made(task)
@@ -93,6 +97,14 @@ def table_of(policy: Policy, task: TabularTask) -> DecisionTable | None:
         count = task.tables.actions
         return DecisionTable(observation="any", probabilities=np.full((1, 1, count), 1.0 / count))
     return asked(policy, task) if getattr(policy, "memoryless", False) else None
+
+
+def softened(table: DecisionTable | None, epsilon: float) -> DecisionTable | None:
+    """Return a table that takes, with probability epsilon, any action instead, all alike; None of None."""
+    if table is None:
+        return None
+    chances = (1.0 - epsilon) * table.probabilities + epsilon / table.probabilities.shape[-1]
+    return DecisionTable(observation=table.observation, probabilities=chances, facts=table.facts)
 
 
 def asked(policy: Policy, task: TabularTask) -> DecisionTable:

@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri
 from medsim.core.vector import PatientVectorEnv
 from medsim.policies.policy import Draws, Policy
 
-__all__ = ["ByChance", "Jittered", "Softened", "decide", "likelihood"]
+__all__ = ["ByChance", "Jittered", "Softened", "decide", "likelihood", "with_chance"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -46,6 +46,15 @@ def likelihood(policy: Policy, observations: Any, actions: Array) -> Floats:
         return policy.likelihood(observations, actions)
     same = np.asarray(policy.act(observations)) == actions
     return np.asarray(same if same.ndim == 1 else same.all(axis=1), dtype=np.float64)
+
+
+def with_chance(policy: Policy, space: spaces.Space[Any], epsilon: float, spread: float) -> Policy:
+    """Return a policy that decides by chance: softened where it chooses actions of the space, jittered where it doses.
+
+    Raises:
+        ValueError: epsilon or the spread, whichever is used, is out of its range.
+    """
+    return Softened(policy, epsilon) if isinstance(space, spaces.Discrete) else Jittered(policy, spread)
 
 
 class Softened:
@@ -86,6 +95,11 @@ class Softened:
     def likelihood(self, observations: Any, actions: Array) -> Floats:
         """Return the probabilities (n,) of actions (n,)."""
         return self.probability(actions, np.asarray(self.policy.act(observations), dtype=np.int64))
+
+    def probabilities(self, observations: Any) -> Floats:
+        """Return the probability of every action, (n, actions); it stands for a step, as ``act`` does."""
+        meant = np.asarray(self.policy.act(observations), dtype=np.int64)
+        return self.probability(np.arange(self.count), meant[:, None])
 
     def probability(self, actions: Array, meant: Array) -> Floats:
         """Return the probabilities of actions where others are meant."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from medsim.render.scales import Scale, ticks
 from medsim.safety.figures import Figure, plain
 
-__all__ = ["Curve", "Interval", "bars", "curves", "intervals", "matrix"]
+__all__ = ["Curve", "Interval", "Mark", "bars", "curves", "estimates", "intervals", "matrix"]
 
 WIDTH = 640
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 40
@@ -57,13 +57,54 @@ def intervals(rows: Sequence[Interval], axis: str, *, mark: float | None = None,
         parts.append(f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="{TOP}" y2="{high_px - BOTTOM}"/>')
         if mark_label:
             parts.append(f'<text class="small" x="{x(mark) + 3:.1f}" y="{TOP - 3}">{escape(mark_label)}</text>')
-    for k, row in enumerate(rows):
-        y = TOP + 22 * k + 13
-        parts.append(f'<text class="label" x="{left - 8}" y="{y + 4}" text-anchor="end">{escape(row.label)}</text>')
-        parts.append(f'<line class="bar {row.kind}" x1="{x(row.figure.low):.1f}" x2="{x(row.figure.high):.1f}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<circle class="dot {row.kind}" cx="{x(row.figure.value):.1f}" cy="{y}" r="4"/>')
-        parts.append(f'<text class="small" x="{WIDTH - 102}" y="{y + 4}">{escape(plain(row.figure.value))}</text>')
+    parts += [line_of(row, x, left, TOP + 22 * k + 13) for k, row in enumerate(rows)]
     return framed(parts, high_px, f"{len(rows)} intervals: {axis}")
+
+
+def line_of(row: Interval, x: Scale, left: int, y: int) -> str:
+    """Return an interval's label, bar, value and number; what lies beyond the scale ends in an arrow at its edge."""
+    low, value, high = row.figure.low, row.figure.value, row.figure.high
+    parts = [
+        f'<text class="label" x="{left - 8}" y="{y + 4}" text-anchor="end">{escape(row.label)}</text>',
+        f'<line class="bar {row.kind}" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{y}" y2="{y}"/>',
+    ]
+    if x.holds(value):
+        parts.append(f'<circle class="dot {row.kind}" cx="{x(value):.1f}" cy="{y}" r="4"/>')
+    if low < x.low:
+        parts.append(f'<path class="dot {row.kind}" d="M{x.start:.1f} {y}l8 -5v10z"/>')
+    if high > x.high:
+        parts.append(f'<path class="dot {row.kind}" d="M{x.end:.1f} {y}l-8 -5v10z"/>')
+    parts.append(f'<text class="small" x="{WIDTH - 102}" y="{y + 4}">{escape(plain(value))}</text>')
+    return "".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A vertical line; ``kind``: a class of the style sheet, such as truth, standard."""
+
+    label: str
+    value: float
+    kind: str = ""
+
+
+def estimates(rows: Sequence[Interval], axis: str, marks: Sequence[Mark], limits: tuple[float, float]) -> str:
+    """Return intervals one below the other, with marks labelled above, a line each; what lies beyond limits is not drawn to scale."""
+    found = [value for row in rows for value in (row.figure.low, row.figure.value, row.figure.high) if math.isfinite(value)]
+    ends = [*(min(max(value, limits[0]), limits[1]) for value in found), *(one.value for one in marks)]
+    top = TOP + 14 * len(marks)
+    left, height = room_for(row.label for row in rows), 22 * len(rows) + top + BOTTOM
+    x = Scale(*widened(min(ends), max(ends)), left, WIDTH - 110)
+    parts = [grid_x(x, top, height - BOTTOM, axis, height)]
+    rightmost = max(
+        range(len(marks)), key=lambda k: marks[k].value, default=0
+    )  # its label to its right, others to the left: none is crossed
+    for k, one in enumerate(marks):
+        at, y = x(one.value), TOP + 14 * k
+        parts.append(f'<line class="mark {one.kind}" x1="{at:.1f}" x2="{at:.1f}" y1="{y - 8}" y2="{height - BOTTOM}"/>')
+        place = f'x="{at + 4:.1f}"' if k == rightmost else f'x="{at - 4:.1f}" text-anchor="end"'
+        parts.append(f'<text class="small" {place} y="{y}">{escape(one.label)}</text>')
+    parts += [line_of(row, x, left, top + 22 * k + 13) for k, row in enumerate(rows)]
+    return framed(parts, height, f"{len(rows)} estimates: {axis}")
 
 
 @dataclass(frozen=True, kw_only=True)

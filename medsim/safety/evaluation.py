@@ -20,6 +20,7 @@ from medsim.safety.sections import (
     hazards,
     interpretation,
     novelty,
+    off_policy,
     outcome,
     stress,
     subgroups,
@@ -33,7 +34,7 @@ __all__ = ["SECTIONS", "SafetyReport", "evaluate_safety", "work_of"]
 
 SECTIONS: tuple[Section, ...] = (
     outcome.SECTION, hazards.SECTION, doses.SECTION, stress.SECTION, novelty.SECTION, subgroups.SECTION, twins.SECTION, calibration.SECTION,
-    dead_ends.SECTION, interpretation.SECTION,
+    dead_ends.SECTION, interpretation.SECTION, off_policy.SECTION,
 )  # fmt: skip
 NOT_ADVICE = "Research simulation: not medical advice, and no clinical evidence."
 

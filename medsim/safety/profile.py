@@ -28,6 +28,7 @@ __all__ = [
     "Option",
     "Physiology",
     "Profile",
+    "Records",
     "Sensor",
     "Subgroup",
 ]
@@ -204,6 +205,20 @@ class Option:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Records:
+    """How much the protocol's care is left to chance in records of it, without which they tell nothing of other care.
+
+    Args:
+        epsilon: with which probability any action is taken instead, where there are choices, above 0 and at most 1.
+        spread: how far doses are drawn around what is meant, in shares of their range, above 0.
+    """
+
+    epsilon: float
+    spread: float
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Gate:
     """A limit on a figure: at ``most`` or at ``least``; ``hazard``: the id it belongs to; ``test``: that shows it catching something."""
 
@@ -236,6 +251,7 @@ class Profile:
     branches: tuple[str, ...] = ()  # reference policies, beside the protocol, that try to save patients from where they are
     searched: tuple[str, ...] = ()  # parameters that the search for the worst patient may set one by one
     options: tuple[Option, ...] = ()
+    records: Records = Records(epsilon=0.1, spread=0.1, reason="chosen: enough chance that other actions are seen")
     gates: tuple[Gate, ...] = ()
 
     def dose(self, name: str) -> Dose:
@@ -335,6 +351,9 @@ def check(profile: Profile) -> None:
     for dose in profile.doses:
         if dose.kind not in KINDS:
             raise ValueError(f"the dose {dose.name!r} is of the kind {dose.kind!r}; there are {', '.join(KINDS)}")
+    if not 0.0 < profile.records.epsilon <= 1.0 or not profile.records.spread > 0.0:
+        told = profile.records
+        raise ValueError(f"records: epsilon must be above 0 and at most 1 and spread above 0, not {told.epsilon:g} and {told.spread:g}")
     for gate in profile.gates:
         if (gate.most is None) == (gate.least is None):
             raise ValueError(f"the gate of {gate.figure!r} must have exactly one of most and least")

@@ -4,18 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gymnasium import spaces
-
+from medsim.datasets.clinician import clinician
 from medsim.datasets.episodes import Episodes, collect
 from medsim.datasets.minari_format import content_hash, read_card, read_dataset
 from medsim.policies import reference_policies
-from medsim.policies.chance import ByChance, Jittered, Softened
-from medsim.policies.grid import OnGrid
-from medsim.policies.policy import Policy
 from medsim.registry import card, make_task
 from medsim_agents.hyperparameters import TRAINING
 
-__all__ = ["LOGGING", "behaviour", "logged_episodes", "plan_data", "record_of_data"]
+__all__ = ["LOGGING", "logged_episodes", "plan_data", "record_of_data"]
 
 LOGGING: Mapping[str, Any] = {"episodes": 1000, "epsilon": 0.1, "spread": 0.1}
 """Settings of data that are collected, and their defaults (chosen: a study's size; enough chance that other actions are seen). How many
@@ -58,20 +54,6 @@ def plan_data(env_id: str, options: Mapping[str, Any], settings: Mapping[str, An
     return {**options, **shown}, dict(settings)
 
 
-def behaviour(env_id: str, options: Mapping[str, Any], epsilon: float, spread: float) -> Policy:
-    """Return the protocol as it decides by chance in an environment with these options.
-
-    A protocol that decides by chance already stays as it is; doses are rounded to the grid where choices are asked for.
-    """
-    policy: Policy = reference_policies(env_id)[card(env_id).protocol_policy]()
-    choosing = isinstance(make_task(env_id, **options).action_space, spaces.Discrete)
-    if choosing and policy.options.get("action") == "continuous":
-        policy = OnGrid(policy)
-    if isinstance(policy, ByChance):
-        return policy
-    return Softened(policy, epsilon) if choosing else Jittered(policy, spread)
-
-
 def logged_episodes(training: Any) -> Episodes:
     """Return the episodes that a planned training learns from; the data are confounded if the protocol sees what agents do not.
 
@@ -82,7 +64,7 @@ def logged_episodes(training: Any) -> Episodes:
     if "dataset" in settings:
         return read_dataset(Path(settings["dataset"]))
     options = {**training.options, **settings.get("env_options", {})}
-    policy = behaviour(training.env, options, settings["epsilon"], settings["spread"])
+    policy = clinician(training.env, options, settings["epsilon"], settings["spread"])
     shown = make_task(training.env, **options).config.observation
     needed = policy.options.get("observation", shown)
     hidden = {} if needed == shown else {"observation": needed}

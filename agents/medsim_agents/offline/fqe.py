@@ -34,6 +34,7 @@ Floats = npt.NDArray[np.float64]
 Tensor = torch.Tensor
 
 DRAWS = 8  # chosen: of doses, of a policy that decides by chance; their mean's error is small beside the fit's
+AT_ONCE = 50_000  # chosen: steps whose values are asked for at once; a million with 8 draws each would take gigabytes
 SEED_STEP = 7_919  # between the seeds of draws: the policy's own chance on the same patients, independent of what was logged
 
 
@@ -95,6 +96,8 @@ def asked(episodes: Episodes, policy: Policy) -> Array:
         count = int(episodes.action_space.n)
         if not isinstance(policy, ByChance):
             return np.eye(count, dtype=np.float32)[along(episodes.seed, policy.act).astype(np.int64)]
+        if hasattr(policy, "probabilities"):
+            return along(episodes.seed, policy.probabilities).astype(np.float32)
         each = [
             along(episodes.seed, lambda seen, action=action: likelihood(policy, seen, np.full(episodes.n, action)))
             for action in range(count)
@@ -183,8 +186,10 @@ def fitted_values(episodes: Episodes, policy: Policy, *, seed: int = 0, settings
     network = fit_q(encoding, rows, episodes.discount, bounds=bounds, seed=seed, settings=settings)
     q, v = np.zeros_like(episodes.rewards), np.zeros_like(episodes.rewards)
     with torch.no_grad(), single_threaded():
-        q[there] = value(network, encoding, now, actions).clamp(*bounds).double().numpy() * encoding.reward_spread
-        v[there] = expected(network, encoding, now, asked_now).clamp(*bounds).double().numpy() * encoding.reward_spread
+        parts = zip(*(one.split(AT_ONCE) for one in (now, actions, asked_now)), strict=True)
+        pairs = [(value(network, encoding, rows, acts), expected(network, encoding, rows, would)) for rows, acts, would in parts]
+        for found, column in ((q, 0), (v, 1)):
+            found[there] = torch.cat([pair[column] for pair in pairs]).clamp(*bounds).double().numpy() * encoding.reward_spread
     return q, v
 
 

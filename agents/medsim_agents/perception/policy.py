@@ -17,6 +17,8 @@ __all__ = ["PerceivedPolicy"]
 class PerceivedPolicy(ModelPolicy):
     """A Stable-Baselines3 model that was trained in a ``PerceptionVecWrapper``; ``state`` is what that perceived."""
 
+    reads_observations = False  # but what encoders make of them, which goes on from what was seen before
+
     def __init__(self, name: str, model: Any, scale: Any, options: Mapping[str, Any], state: PerceivedState) -> None:
         super().__init__(name, model, scale, options)
         self.state = state

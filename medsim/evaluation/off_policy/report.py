@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from medsim.evaluation.off_policy.estimators import ESTIMATORS, NEED_A_MODEL, Evidence, values_of
 from medsim.evaluation.off_policy.magic import magic
@@ -29,12 +30,14 @@ class OffPolicyReport:
     """What logged episodes tell of a policy.
 
     Attributes:
-        estimates: by estimator; effective_sample_size: of the importance ratios of whole episodes; episodes: logged.
+        estimates: by estimator; gains: the same less the mean return of what happened, both over the same resampled episodes.
+        effective_sample_size: of the importance ratios of whole episodes; episodes: logged.
         enough: whether there are as many effective episodes as a ranking needs; where not, ``refusal`` says so.
         behaviour_value: the mean return of what happened.
     """
 
     estimates: Mapping[str, OffPolicyEstimate]
+    gains: Mapping[str, OffPolicyEstimate]
     effective_sample_size: float
     episodes: int
     behaviour_value: float
@@ -60,19 +63,29 @@ def evaluate_off_policy(evidence: Evidence, names: Sequence[str] | None = None, 
     plain = [name for name in wanted if name != "magic"]
     counts = np.random.default_rng(seed).multinomial(evidence.n, np.full(evidence.n, 1.0 / evidence.n), size=resamples).astype(np.float64)
     point, drawn = values_of(evidence, plain, np.ones((1, evidence.n))), values_of(evidence, plain, counts)
-    found = {}
+    happened, resampled = float(evidence.returns.mean()), counts @ evidence.returns / evidence.n
+    found, gains = {}, {}
     for name in wanted:
         if name == "magic":
-            found[name] = OffPolicyEstimate(value=magic(evidence, seed=seed), low=None, high=None)
+            value = magic(evidence, seed=seed)
+            found[name] = OffPolicyEstimate(value=value, low=None, high=None)
+            gains[name] = OffPolicyEstimate(value=value - happened, low=None, high=None)
             continue
-        low, high = np.quantile(drawn[name], (0.025, 0.975))
-        found[name] = OffPolicyEstimate(value=float(point[name][0]), low=float(low), high=float(high))
+        value = float(point[name][0])
+        found[name] = with_interval(value, drawn[name])
+        gains[name] = with_interval(value - happened, drawn[name] - resampled)
     effective = evidence.effective_sample_size
     enough = effective >= fewest_effective
     refusal = "" if enough else (
         f"{evidence.n} episodes are worth {effective:.1f} of this policy's own, fewer than {fewest_effective:g}: they cannot rank it"
     )  # fmt: skip
     return OffPolicyReport(
-        estimates=found, effective_sample_size=effective, episodes=evidence.n, behaviour_value=float(evidence.returns.mean()),
-        enough=enough, refusal=refusal,
+        estimates=found, gains=gains, effective_sample_size=effective, episodes=evidence.n, behaviour_value=happened, enough=enough,
+        refusal=refusal,
     )  # fmt: skip
+
+
+def with_interval(value: float, drawn: npt.NDArray[np.float64]) -> OffPolicyEstimate:
+    """Return an estimate with the interval of its resamples (n,)."""
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return OffPolicyEstimate(value=value, low=float(low), high=float(high))
