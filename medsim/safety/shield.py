@@ -357,7 +357,7 @@ def kept_running(read: Read, doses: Floats) -> Floats:
 SEPSIS_RULES = (
     Rule(
         name="norepinephrine above 1 mcg/kg/min",
-        reason="above it about 90 % died: Martin et al. 2015 (secondary), the source of the cost high_norepinephrine",
+        reason="of those given more, 90 % died in the unit: Martin et al., Shock 2015;44:305-309 (abstract); the cost high_norepinephrine",
         **capped(NOREPINEPHRINE, lambda read, doses: np.full(len(doses), NOREPINEPHRINE_MOST)),
     ),
     Rule(
@@ -406,8 +406,9 @@ def needed_basal(read: Read, doses: Floats) -> Floats:
 
 
 SUSPEND = (
-    "pumps suspend at 70 mg/dL (ASPIRE, Bergenstal et al., N Engl J Med 2013;369:224-232) and when 80 is forecast within 30 min (PROLOG, "
-    "Forlenza et al., Diabetes Care 2018;41:2155-2161; the threshold from memory, to be verified)"
+    "pumps suspend below 70 mg/dL (ASPIRE, Bergenstal et al., N Engl J Med 2013;369:224-232) and when the last four readings forecast less "
+    "than 80 in 30 min (Basal-IQ, Pinsker et al., Diabetes 2019;68(Suppl 1):120-LB; its trial: PROLOG, Forlenza et al., Diabetes Care "
+    "2018;41:2155-2161, doi 10.2337/dc18-0771)"
 )
 CALCULATOR = "what a bolus calculator does, insulin on board taken from the correction: Walsh et al., J Diabetes Sci Technol 2011;5:129-135"
 GLUCOSE_RULES = (
