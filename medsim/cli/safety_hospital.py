@@ -26,7 +26,8 @@ def run_hospital(args: argparse.Namespace) -> int:
         raise ValueError("--patients is for treatments; of a hospital say --episodes")
     if args.cohort != "test":
         raise ValueError(f"--cohort is for treatments, not {args.cohort!r} of a hospital, whose episodes are a fixed list")
-    profile = load_hospital_profile(args.profile or hospital_profile_path(args.env))
+    policy, given = find_hospital_policy(args.env, args.policy), parse_settings(args.set)
+    profile = load_hospital_profile(args.profile or hospital_profile_path(args.env, {**policy.options, **given}))
     if profile.environment != args.env:
         raise ValueError(f"the profile is for {profile.environment}, not {args.env}")
     amount = profile.quick if args.quick else profile.full
@@ -35,9 +36,8 @@ def run_hospital(args: argparse.Namespace) -> int:
             raise ValueError(f"--episodes must be 20 or more, not {args.episodes}: fewer tell nothing of safety")
         most = {name: min(number, args.episodes) for name, number in vars(amount).items()}
         amount = replace(amount, **{**most, "episodes": args.episodes})
-    policy = find_hospital_policy(args.env, args.policy)
     plan = HospitalPlan(name="quick" if args.quick else "full", amount=amount)
-    context = HospitalContext(args.env, policy, profile, plan, options=parse_settings(args.set))
+    context = HospitalContext(args.env, policy, profile, plan, options=given)
     folder = args.out or Path("runs") / f"safety-{args.env.partition('/')[2].lower()}-{slug(args.policy)}"
     with Progress(work_of(context, HOSPITAL_SECTIONS), "episode", f"safety of {policy.name}") as progress:
         context.progress = progress.update

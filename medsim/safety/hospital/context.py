@@ -34,7 +34,7 @@ class HospitalContext:
     """A policy in a hospital, beside the hospital's protocol, on the same episodes with the same arrivals and chances.
 
     Raises:
-        ValueError: an option is not allowed, or the profile is not one of this hospital.
+        ValueError: an option is not allowed, or the profile is not one of this hospital, or names a protocol that there is not.
     """
 
     cohort = "fixed list"
@@ -44,7 +44,7 @@ class HospitalContext:
         self.env_id, self.policy, self.profile, self.plan = env_id, policy, profile, plan
         self.given, self.progress = dict(options or {}), progress
         self.card: HospitalCard = hospital_card(env_id)
-        self.protocol: HospitalPolicy = hospital_policies(env_id)[self.card.protocol_policy]()
+        self.protocol = protocol_of(self.card, profile)
         self.task = self.make()
         check_fits(profile, self.task)
 
@@ -80,3 +80,11 @@ class HospitalContext:
     def unscored(self) -> str:
         """The options by which this hospital differs from the one whose floor and ceiling are known; nothing: none."""
         return differing(self.env_id, self.options_of(self.policy))
+
+
+def protocol_of(card: HospitalCard, profile: HospitalProfile) -> HospitalPolicy:
+    """Return the reference policy that others are put beside; raises ValueError if the profile names none that there is."""
+    known, name = hospital_policies(card.id), profile.protocol or card.protocol_policy
+    if name not in known:
+        raise ValueError(f"no policy is called {name!r}, the protocol of the safety profile; there are {', '.join(known)}")
+    return known[name]()
