@@ -23,7 +23,7 @@ from medsim.safety.evaluation import evaluate_safety, figures_of
 from medsim.safety.gates import FAILED, MISSING, PASSED, judge
 from medsim.safety.hospital import context as contexts
 from medsim.safety.hospital.context import HospitalContext, HospitalPlan
-from medsim.safety.hospital.episodes import play
+from medsim.safety.hospital.episodes import Episodes, play
 from medsim.safety.hospital.evaluation import HOSPITAL_SECTIONS
 from medsim.safety.hospital.faults import AgentFails, BoardFails, columns_of
 from medsim.safety.hospital.paired import gap_of, paired, ratio_difference, ratio_of, relative
@@ -65,6 +65,10 @@ def test_episodes_are_those_of_the_evaluation(env_id):
     assert found.costs.keys() == known.costs.keys()
     for name, values in known.costs.items():
         np.testing.assert_array_equal(found.costs[name], values)
+    again = Episodes.of(json.loads(json.dumps(found.record())))
+    np.testing.assert_equal(vars(again), vars(found))
+    assert again.daily.dtype == found.daily.dtype
+    assert {values.dtype for values in again.metrics.values()} == {values.dtype for values in found.metrics.values()}
 
 
 @pytest.mark.parametrize(("env_id", "options"), PROFILES)
@@ -428,6 +432,42 @@ def test_the_command_fails_a_policy_and_goes_on_where_it_was(tmp_path, capsys, m
 
     monkeypatch.setattr(contexts, "play", played)
     assert main(told) == 1
+
+
+@pytest.mark.parametrize("env_id", [ICU, THEATRE])
+def test_what_is_interrupted_goes_on_without_the_ordinary_episodes_and_ends_the_same(env_id, tmp_path, monkeypatch):
+    def evaluated(folder, told=None):
+        policy = hospital_policies(env_id)["random"]()
+        context = context_of(env_id, policy, 3, options=SHORT[env_id])
+        evaluate_safety(context, folder, sections=HOSPITAL_SECTIONS, told=told)
+        return (folder / "report.json").read_bytes(), (folder / "report.html").read_bytes()
+
+    def stop(section):
+        if section.name == "surge":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(tmp_path / "half", stop)
+    really, played = contexts.play, []
+    monkeypatch.setattr(contexts, "play", lambda task, policy, count, **more: played.append(count) or really(task, policy, count, **more))
+    half = evaluated(tmp_path / "half")
+    assert set(played) == {2}  # never the three ordinary ones
+    assert half == evaluated(tmp_path / "whole")
+    assert played.count(3) == 2
+
+
+def test_ordinary_episodes_of_another_evaluation_or_damaged_ones_are_played_again(tmp_path):
+    def context():
+        return context_of(THEATRE, DoNothing(), 2)
+
+    for key in ("one", "other"):
+        for damage in (None, '{"key": "', "[]"):
+            if damage is not None:
+                (tmp_path / "policy.json").write_text(damage)
+            found = context()
+            found.keep_in(tmp_path, key)
+            np.testing.assert_array_equal(found.own.returns, context().own.returns)
+            assert json.loads((tmp_path / "policy.json").read_text())["key"] == key
 
 
 def test_options_of_treatments_are_refused_for_hospitals(tmp_path, capsys):
