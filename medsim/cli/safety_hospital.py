@@ -1,11 +1,8 @@
 """``medsim safety`` of a hospital: a policy of all its agents put through a safety evaluation."""
 
 import argparse
-import json
-import sys
-from pathlib import Path
 
-from medsim.cli.progress import Progress
+from medsim.cli.safety_report import evaluated
 from medsim.cli.verbs import find_hospital_policy, parse_settings
 
 __all__ = ["run_hospital"]
@@ -15,9 +12,6 @@ def run_hospital(args: argparse.Namespace) -> int:
     """Evaluate, write the report, say the verdict; returns the exit code."""
     from dataclasses import replace
 
-    from medsim.cli.safety import identity_of, slug, text_of
-    from medsim.safety.evaluation import evaluate_safety, work_of
-    from medsim.safety.gates import FAILED
     from medsim.safety.hospital.context import HospitalContext, HospitalPlan
     from medsim.safety.hospital.evaluation import HOSPITAL_SECTIONS
     from medsim.safety.hospital.profile import hospital_profile_path, load_hospital_profile
@@ -38,14 +32,4 @@ def run_hospital(args: argparse.Namespace) -> int:
         amount = replace(amount, **{**most, "episodes": args.episodes})
     plan = HospitalPlan(name="quick" if args.quick else "full", amount=amount)
     context = HospitalContext(args.env, policy, profile, plan, options=given)
-    folder = args.out or Path("runs") / f"safety-{args.env.partition('/')[2].lower()}-{slug(args.policy)}"
-    with Progress(work_of(context, HOSPITAL_SECTIONS), "episode", f"safety of {policy.name}") as progress:
-        context.progress = progress.update
-        report = evaluate_safety(context, folder, identity=identity_of(args.policy), sections=HOSPITAL_SECTIONS)
-    if args.json:
-        print(json.dumps(report.record(), indent=1))
-    else:
-        print(text_of(report))
-        print(f"report {folder / 'report.html'}")
-    sys.stdout.flush()
-    return 1 if report.verdict == FAILED else 0
+    return evaluated(args, context, HOSPITAL_SECTIONS, "episode")
