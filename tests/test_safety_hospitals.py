@@ -20,13 +20,14 @@ from medsim.policies.regional_network import Levelled
 from medsim.policies.theatre import LIST, Rule, RulePolicy
 from medsim.registry import HOSPITALS, hospital_card, make_task
 from medsim.safety.evaluation import evaluate_safety, figures_of
+from medsim.safety.figures import mean_of
 from medsim.safety.gates import FAILED, MISSING, PASSED, judge
 from medsim.safety.hospital import context as contexts
 from medsim.safety.hospital.context import HospitalContext, HospitalPlan
 from medsim.safety.hospital.episodes import Episodes, play
 from medsim.safety.hospital.evaluation import HOSPITAL_SECTIONS
 from medsim.safety.hospital.faults import AgentFails, BoardFails, columns_of
-from medsim.safety.hospital.paired import gap_of, paired, ratio_difference, ratio_of, relative
+from medsim.safety.hospital.paired import gap_of, ratio_difference, ratio_of, relative
 from medsim.safety.hospital.profile import Amount, hospital_profile_path, load_hospital_profile
 
 FLOW, ICU, REGION, THEATRE = (one.id for one in HOSPITALS)
@@ -335,11 +336,11 @@ def test_days_add_up_to_the_episode():
 
 def test_the_interval_is_wider_for_the_worst_of_many_and_none_where_nothing_differs():
     values = np.random.default_rng(0).normal(1.0, 2.0, 30)
-    one, many = paired(values), paired(values, comparisons=20)
+    one, many = mean_of(values), mean_of(values, comparisons=20)
     assert one.value == many.value
     assert many.high - many.low > 1.3 * (one.high - one.low)
-    assert paired(np.zeros(5)) == paired(np.zeros(1))
-    assert math.isinf(paired(np.array([1.0])).high)
+    assert mean_of(np.zeros(5)) == mean_of(np.zeros(1))
+    assert math.isinf(mean_of(np.array([1.0])).high)
 
 
 def test_a_loss_where_the_protocol_has_none_passes_no_gate():
