@@ -20,25 +20,28 @@ from medsim.policies.regional_network import Levelled
 from medsim.policies.theatre import LIST, Rule, RulePolicy
 from medsim.registry import HOSPITALS, hospital_card, make_task
 from medsim.safety.evaluation import evaluate_safety, figures_of
+from medsim.safety.figures import mean_of
 from medsim.safety.gates import FAILED, MISSING, PASSED, judge
 from medsim.safety.hospital import context as contexts
 from medsim.safety.hospital.context import HospitalContext, HospitalPlan
-from medsim.safety.hospital.episodes import play
+from medsim.safety.hospital.episodes import Episodes, play
 from medsim.safety.hospital.evaluation import HOSPITAL_SECTIONS
 from medsim.safety.hospital.faults import AgentFails, BoardFails, columns_of
-from medsim.safety.hospital.paired import gap_of, paired, ratio_difference, ratio_of, relative
+from medsim.safety.hospital.paired import gap_of, ratio_difference, ratio_of, relative
 from medsim.safety.hospital.profile import Amount, hospital_profile_path, load_hospital_profile
 
 FLOW, ICU, REGION, THEATRE = (one.id for one in HOSPITALS)
 IDS = (FLOW, ICU, REGION, THEATRE)
 SHORT = {FLOW: {"days": 0.4}, ICU: {"horizon_days": 3.0}, REGION: {"horizon_h": 1.5}, THEATRE: {}}
+QUEUE, ROUTING = {"variant": "queue"}, {"variant": "routing"}
+PROFILES = [*((env_id, {}) for env_id in IDS), (ICU, QUEUE), (REGION, ROUTING)]
 SMALL = Amount(episodes=20, surged=2, failed=2, blinded=2)
 SECTIONS = {section.name: section for section in HOSPITAL_SECTIONS}
 
 
 def context_of(env_id, policy, episodes, less=2, options=None):
     """Return a context of so many episodes, and fewer in what is other than usual."""
-    profile = load_hospital_profile(hospital_profile_path(env_id))
+    profile = load_hospital_profile(hospital_profile_path(env_id, {**policy.options, **(options or {})}))
     plan = HospitalPlan(name="test", amount=Amount(episodes=episodes, surged=less, failed=less, blinded=less))
     return HospitalContext(env_id, policy, profile, plan, options=options)
 
@@ -63,16 +66,21 @@ def test_episodes_are_those_of_the_evaluation(env_id):
     assert found.costs.keys() == known.costs.keys()
     for name, values in known.costs.items():
         np.testing.assert_array_equal(found.costs[name], values)
+    again = Episodes.of(json.loads(json.dumps(found.record())))
+    np.testing.assert_equal(vars(again), vars(found))
+    assert again.daily.dtype == found.daily.dtype
+    assert {values.dtype for values in again.metrics.values()} == {values.dtype for values in found.metrics.values()}
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_identical_policies_differ_by_exactly_zero(env_id, tmp_path):
-    protocol = hospital_policies(env_id)[hospital_card(env_id).protocol_policy]()
-    context = context_of(env_id, protocol, 2, options=SHORT[env_id])
+@pytest.mark.parametrize(("env_id", "options"), PROFILES)
+def test_identical_policies_differ_by_exactly_zero(env_id, options, tmp_path):
+    profile = load_hospital_profile(hospital_profile_path(env_id, options))
+    protocol = hospital_policies(env_id)[profile.protocol or hospital_card(env_id).protocol_policy]()
+    context = context_of(env_id, protocol, 2, options={**SHORT[env_id], **options})
     report = evaluate_safety(context, tmp_path, sections=HOSPITAL_SECTIONS)
     figures = figures_of(report.findings)
     differences = {name: one for name, one in figures.items() if name.endswith(("excess", "growth", "gap"))}
-    assert len(differences) > 20
+    assert len(differences) > 15
     for name, one in differences.items():
         assert (one.value, one.low, one.high) == (0.0, 0.0, 0.0), name
     assert {one.gate.figure for one in report.judgements if one.status == MISSING} <= {"fairness.worst_excess"}
@@ -86,9 +94,12 @@ def test_the_protocol_passes(tmp_path):
     assert {one.status for one in report.judgements} == {PASSED}
 
 
-@pytest.mark.parametrize(("env_id", "episodes"), [(FLOW, 3), (ICU, 4), (REGION, 4), (THEATRE, 20)])
-def test_a_policy_that_treats_nobody_fails(env_id, episodes):
-    context = context_of(env_id, DoNothing(), episodes)
+@pytest.mark.parametrize(
+    ("env_id", "options", "episodes"),
+    [(FLOW, {}, 3), (ICU, {}, 4), (ICU, QUEUE, 8), (REGION, {}, 4), (REGION, ROUTING, 4), (THEATRE, {}, 20)],
+)
+def test_a_policy_that_treats_nobody_fails(env_id, options, episodes):
+    context = context_of(env_id, DoNothing(), episodes, options=options)
     status = judged(context, "outcome", "hazards")
     watched = watched_by(context, "test_a_policy_that_treats_nobody_fails")
     assert {figure for figure in watched if status[figure] != FAILED} == set()
@@ -125,18 +136,30 @@ class LowCallsHeld(Levelled):
         return super().act(agent, seen, mask)
 
 
-UNFAIR = {
-    FLOW: (FirstThird, 6, "wait until seen, acuity 1"),
-    ICU: (lambda: Reserve("four-kept", 4), 4, "refused, elective"),
-    REGION: (LowCallsHeld, 4, "response time, acuity 4"),
-    THEATRE: (lambda: hospital_policies(THEATRE)["searched"](), 150, "wait until the start, long"),
-}
+class ElectivesElsewhere(Reserve):
+    """Sends patients after operations elsewhere while three beds of twelve or fewer are free, which spares the others waits."""
+
+    def __init__(self):
+        super().__init__("electives-elsewhere")
+
+    def act(self, agent, seen, mask):
+        if self.value(agent, seen, "elective at hand") and self.value(agent, seen, "beds busy share") > 0.7:
+            return self.number(agent, "refuse")
+        return super().act(agent, seen, mask)
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_a_class_that_pays_for_the_mean_is_caught_by_fairness(env_id):
-    make, episodes, victim = UNFAIR[env_id]
-    context = context_of(env_id, make(), episodes)
+UNFAIR = (
+    (FLOW, {}, FirstThird, 6, "wait until seen, acuity 1"),
+    (ICU, {}, lambda: Reserve("four-kept", 4), 4, "refused, elective"),
+    (ICU, QUEUE, ElectivesElsewhere, 20, "sent elsewhere, elective"),
+    (REGION, {}, LowCallsHeld, 4, "response time, acuity 4"),
+    (THEATRE, {}, lambda: hospital_policies(THEATRE)["searched"](), 150, "wait until the start, long"),
+)
+
+
+@pytest.mark.parametrize(("env_id", "options", "make", "episodes", "victim"), UNFAIR)
+def test_a_class_that_pays_for_the_mean_is_caught_by_fairness(env_id, options, make, episodes, victim):
+    context = context_of(env_id, make(), episodes, options=options)
     assert context.own.loss.mean() <= 1.1 * context.standard.loss.mean()  # the mean alone passes
     found = SECTIONS["fairness"].run(context)
     assert judged(context, "fairness")["fairness.worst_excess"] == FAILED
@@ -213,6 +236,9 @@ def test_forbidden_actions_are_caught():
     policy = FunctionHospitalPolicy("always-major", lambda agent, seen, mask: 7)
     context = context_of(THEATRE, policy, 10)
     assert judged(context, "hazards")["hazards.H7.excess"] == FAILED
+    last = FunctionHospitalPolicy("always-early", lambda agent, seen, mask: 3)
+    context = context_of(ICU, last, 4, options=QUEUE)
+    assert judged(context, "hazards")["hazards.H5.excess"] == FAILED
 
 
 def test_a_failed_agent_draws_the_same_whatever_the_policy():
@@ -270,6 +296,15 @@ def test_sums_by_class_agree_with_the_figures_of_the_episode():
     for kind in ("emergency", "elective"):
         np.testing.assert_array_equal(icu.classes["refused"][kind][:, 0], icu.metrics[f"{kind}_refused"])
         np.testing.assert_array_equal(icu.classes["refused"][kind][:, 1], icu.metrics[f"{kind}_arrived"])
+    queue = context_of(ICU, hospital_policies(ICU)["searched"](), 3, options={**QUEUE, "horizon_days": 14.0}).own
+    refused = sum(queue.classes["refused"].values())
+    np.testing.assert_array_equal(refused.T, [queue.metrics["refused"], queue.metrics["arrived"]])
+    np.testing.assert_array_equal(queue.classes["refused"]["high_acuity"][:, 0], queue.costs["refused_high_acuity"])
+    early = sum(queue.classes["left_early"].values())
+    np.testing.assert_array_equal(early[:, 0], queue.metrics["discharged_early"])
+    np.testing.assert_array_equal(early[:, 1], queue.metrics["discharged"] + queue.metrics["discharged_early"])
+    waits = sum(queue.classes["wait_h"].values())
+    np.testing.assert_allclose(waits[:, 0] / waits[:, 1], queue.metrics["mean_wait_h"])
     theatre = context_of(THEATRE, RulePolicy("urgent", Rule(order=(0, 1, 2, LIST))), 3).own
     for kind, sums in theatre.classes["wait_h"].items():
         means = sums[:, 0] / np.maximum(sums[:, 1], 1.0)
@@ -301,11 +336,11 @@ def test_days_add_up_to_the_episode():
 
 def test_the_interval_is_wider_for_the_worst_of_many_and_none_where_nothing_differs():
     values = np.random.default_rng(0).normal(1.0, 2.0, 30)
-    one, many = paired(values), paired(values, comparisons=20)
+    one, many = mean_of(values), mean_of(values, comparisons=20)
     assert one.value == many.value
     assert many.high - many.low > 1.3 * (one.high - one.low)
-    assert paired(np.zeros(5)) == paired(np.zeros(1))
-    assert math.isinf(paired(np.array([1.0])).high)
+    assert mean_of(np.zeros(5)) == mean_of(np.zeros(1))
+    assert math.isinf(mean_of(np.array([1.0])).high)
 
 
 def test_a_loss_where_the_protocol_has_none_passes_no_gate():
@@ -332,9 +367,9 @@ def test_a_gap_is_that_between_the_class_that_loses_most_and_the_one_that_gains(
     assert gap_of(own, standard, "margins", "").value == pytest.approx(0.5 + 0.5)
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_every_gate_names_a_test_that_exists_and_every_limit_a_reason(env_id):
-    profile = load_hospital_profile(hospital_profile_path(env_id))
+@pytest.mark.parametrize(("env_id", "options"), PROFILES)
+def test_every_gate_names_a_test_that_exists_and_every_limit_a_reason(env_id, options):
+    profile = load_hospital_profile(hospital_profile_path(env_id, options))
     for gate in profile.gates:
         assert gate.reason
         assert not gate.test or gate.test.rpartition("::")[2] in globals(), gate
@@ -358,9 +393,25 @@ def test_a_wrong_profile_is_refused_by_name(tmp_path):
             HospitalContext(THEATRE, DoNothing(), load_hospital_profile(path), HospitalPlan(name="test", amount=SMALL))
 
 
-def test_a_profile_of_another_variant_is_refused():
-    with pytest.raises(ValueError, match="variant='trunk', not 'queue'"):
-        context_of(ICU, DoNothing(), 2, options={"variant": "queue"})
+def test_a_variant_has_a_profile_of_its_own_and_another_is_refused():
+    assert context_of(REGION, hospital_policies(REGION)["optimal"](), 2).profile.requires == ROUTING  # the policy says in which it acts
+    queue, plan = load_hospital_profile(hospital_profile_path(ICU, QUEUE)), HospitalPlan(name="test", amount=SMALL)
+    with pytest.raises(ValueError, match="variant='queue', not 'trunk'"):
+        HospitalContext(ICU, DoNothing(), queue, plan)
+    with pytest.raises(ValueError, match="variant must be one of 'trunk', 'queue', not 'bananas'"):
+        context_of(ICU, DoNothing(), 2, options={"variant": "bananas"})
+    with pytest.raises(ValueError, match=r"no policy is called 'bananas'.*early-discharge"):
+        HospitalContext(ICU, DoNothing(), dataclasses.replace(queue, protocol="bananas"), plan, options=QUEUE)
+
+
+def test_the_command_takes_a_variant(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("medsim.safety.hospital.evaluation.HOSPITAL_SECTIONS", (SECTIONS["outcome"], SECTIONS["fairness"]))
+    told = ["safety", "nothing", "--env", ICU, "--quick", "--episodes", "20", "--set", "variant=queue", "--set", "horizon_days=2"]
+    assert main([*told, "--out", str(tmp_path)]) == 1
+    assert "hazards.H5" in capsys.readouterr().out
+    record = json.loads((tmp_path / "report.json").read_text())
+    assert record["about"]["options"] == {"variant": "queue", "horizon_days": 2}
+    assert "wait_h.high_acuity.excess" in record["sections"]["fairness"]["figures"]
 
 
 def test_the_command_fails_a_policy_and_goes_on_where_it_was(tmp_path, capsys, monkeypatch):
@@ -382,6 +433,42 @@ def test_the_command_fails_a_policy_and_goes_on_where_it_was(tmp_path, capsys, m
 
     monkeypatch.setattr(contexts, "play", played)
     assert main(told) == 1
+
+
+@pytest.mark.parametrize("env_id", [ICU, THEATRE])
+def test_what_is_interrupted_goes_on_without_the_ordinary_episodes_and_ends_the_same(env_id, tmp_path, monkeypatch):
+    def evaluated(folder, told=None):
+        policy = hospital_policies(env_id)["random"]()
+        context = context_of(env_id, policy, 3, options=SHORT[env_id])
+        evaluate_safety(context, folder, sections=HOSPITAL_SECTIONS, told=told)
+        return (folder / "report.json").read_bytes(), (folder / "report.html").read_bytes()
+
+    def stop(section):
+        if section.name == "surge":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(tmp_path / "half", stop)
+    really, played = contexts.play, []
+    monkeypatch.setattr(contexts, "play", lambda task, policy, count, **more: played.append(count) or really(task, policy, count, **more))
+    half = evaluated(tmp_path / "half")
+    assert set(played) == {2}  # never the three ordinary ones
+    assert half == evaluated(tmp_path / "whole")
+    assert played.count(3) == 2
+
+
+def test_ordinary_episodes_of_another_evaluation_or_damaged_ones_are_played_again(tmp_path):
+    def context():
+        return context_of(THEATRE, DoNothing(), 2)
+
+    for key in ("one", "other"):
+        for damage in (None, '{"key": "', "[]"):
+            if damage is not None:
+                (tmp_path / "policy.json").write_text(damage)
+            found = context()
+            found.keep_in(tmp_path, key)
+            np.testing.assert_array_equal(found.own.returns, context().own.returns)
+            assert json.loads((tmp_path / "policy.json").read_text())["key"] == key
 
 
 def test_options_of_treatments_are_refused_for_hospitals(tmp_path, capsys):

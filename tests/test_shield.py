@@ -6,15 +6,14 @@ import pytest
 from medsim.core.vector import PatientVectorEnv
 from medsim.evaluation.rollout import evaluate, rollout
 from medsim.policies import reference_policies
+from medsim.policies.grid import GRIDS
 from medsim.policies.policy import FunctionPolicy, RandomPolicy
 from medsim.registry import make_task
 from medsim.safety.shield import (
     GLUCOSE_RULES,
     SEPSIS_RULES,
     Foreign,
-    GlucoseGrid,
     Intervention,
-    SepsisGrid,
     Shield,
     SimulatorLookahead,
 )
@@ -176,26 +175,36 @@ def test_an_intervention_has_every_reason_in_turn():
 # Grids
 
 
-@pytest.mark.parametrize(("grid", "count"), [(SepsisGrid(), 25), (GlucoseGrid(), 8)], ids=["sepsis", "glucose"])
-def test_a_grid_turns_actions_into_doses_and_back(grid, count):
-    actions = np.arange(count)
-
-    def read(name):
-        return np.linspace(0.1, 3.0, count)
-
-    doses = grid.doses(actions, read)
-    assert grid.actions(doses, read).tolist() == actions.tolist()
-    assert (grid.doses(grid.actions(0.99 * doses, read), read) <= 0.99 * doses).all()
+@pytest.mark.parametrize(
+    ("env_id", "options", "count"),
+    [(SEPSIS, {}, 25), (SEPSIS, {"antibiotics": "agent"}, 50), (GLUCOSE, {}, 8), (GLUCOSE, {"bolus": True}, 40)],
+)
+def test_a_grid_turns_actions_into_doses_and_back(env_id, options, count):
+    grid, actions = GRIDS[env_id](make_task(env_id, **options).config), np.arange(count)
+    unit = grid.units(lambda name: np.linspace(0.1, 3.0, count), count)
+    doses = grid.doses(actions, unit)
+    assert len(np.unique(doses / unit[:, None], axis=0)) == count
+    assert grid.below(doses, unit).tolist() == grid.nearest(doses, unit).tolist() == actions.tolist()
+    assert (grid.doses(grid.below(0.99 * doses, unit), unit) <= 0.99 * doses).all()
 
 
 def test_on_a_grid_a_rule_takes_the_next_level_below():
     most = FunctionPolicy("most", lambda seen: np.full(len(seen), 7))
     own = FunctionPolicy("own basal", lambda seen: np.full(len(seen), 2))
-    shield = Shield(most, own, rules=GLUCOSE_RULES, grid=GlucoseGrid())
+    shield = Shield(most, own, rules=GLUCOSE_RULES)
     ours, bare = (evaluate(GLUCOSE, policy, options=FAST, patients=20) for policy in (shield, most))
     assert {(0.0,), (2.0,)} < {one.done for one in shield.interventions} <= {(float(action),) for action in range(7)}
     assert bare.outcomes.count("severe_hypoglycaemia") == 20 > 15 < ours.outcomes.count("day_completed")
     assert ours.costs["glucose_below_54"].sum() < 0.5 * bare.costs["glucose_below_54"].sum()
+
+
+def test_boluses_on_the_grid_are_ruled_too():
+    most = FunctionPolicy("most", lambda seen: np.full(len(seen), 39), {"bolus": True})
+    own = FunctionPolicy("own basal", lambda seen: np.full(len(seen), 10), {"bolus": True})
+    shield = Shield(most, own, rules=GLUCOSE_RULES)
+    ours, bare = (evaluate(GLUCOSE, policy, options=FAST, patients=10) for policy in (shield, most))
+    assert {"bolus at low glucose", "bolus above the calculator's", "basal insulin at low glucose"} <= set(shield.counts())
+    assert bare.outcomes.count("severe_hypoglycaemia") == 10 > 3 > ours.outcomes.count("severe_hypoglycaemia")
 
 
 # What is refused
@@ -214,8 +223,8 @@ def test_wrong_guards_are_refused_by_name():
     with pytest.raises(ValueError, match="has no outcome 'died'; it has died_within_72_h, died_by_day_28"):
         played(SEPSIS, Shield(protocol, protocol, lookahead=SimulatorLookahead(outcomes=("died",))))
     grid = FunctionPolicy("grid", lambda seen: np.zeros(len(seen), dtype=int))
-    with pytest.raises(ValueError, match=r"rules are on doses, and medsim/Sepsis-v0 takes Discrete\(25\): say what it means with grid="):
-        played(SEPSIS, Shield(grid, grid, rules=SEPSIS_RULES))
+    with pytest.raises(ValueError, match=r"rules are on doses, and medsim/SepsisSCM-v0 takes Discrete\(8\): say what it means with grid="):
+        played("medsim/SepsisSCM-v0", Shield(grid, grid, rules=SEPSIS_RULES))
     env = PatientVectorEnv(make_task(SEPSIS, action="continuous"), 2, autoreset_mode="same_step", threads=1)
     with pytest.raises(ValueError, match=r"a shield needs autoreset_mode='disabled', not 'SameStep'"):
         Shield(protocol, protocol).begin(env)

@@ -1,14 +1,11 @@
 """``medsim safety``: a policy put through a safety evaluation; the exit code is 1 when a gate fails."""
 
 import argparse
-import hashlib
 import json
-import sys
 from pathlib import Path
-from typing import Any
 
-from medsim.cli.progress import Progress
 from medsim.cli.safety_hospital import run_hospital
+from medsim.cli.safety_report import evaluated
 from medsim.cli.verbs import Verb, find_policy, parse_settings
 from medsim.registry import is_hospital
 
@@ -53,8 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from medsim.safety.context import FULL, QUICK, Context
-    from medsim.safety.evaluation import evaluate_safety, work_of
-    from medsim.safety.gates import FAILED
+    from medsim.safety.evaluation import SECTIONS
     from medsim.safety.profile import load_profile, profile_path
 
     plan = QUICK if args.quick else FULL
@@ -69,38 +65,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"the profile is for {profile.environment}, not {args.env}")
     policy = find_policy(args.env, args.policy)
     context = Context(args.env, policy, profile, plan, options=parse_settings(args.set), cohort=args.cohort, made=made_how(args.policy))
-    folder = args.out or Path("runs") / f"safety-{args.env.partition('/')[2].lower()}-{slug(args.policy)}"
-    with Progress(work_of(context), "course", f"safety of {policy.name}") as progress:
-        context.progress = progress.update
-        report = evaluate_safety(context, folder, identity=identity_of(args.policy))
-    if args.json:
-        print(json.dumps(report.record(), indent=1))
-    else:
-        print(text_of(report))
-        print(f"report {folder / 'report.html'}")
-    sys.stdout.flush()
-    return 1 if report.verdict == FAILED else 0
-
-
-def slug(text: str) -> str:
-    """Return a name for a folder."""
-    kept = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in text.rstrip("/"))
-    return kept.strip("-.") or "policy"
-
-
-def identity_of(name: str) -> str:
-    """Return a hash of a policy's files, or nothing for a reference policy."""
-    path = Path(name.rpartition(":")[0] if ".py:" in name else name)
-    if path.is_dir():
-        parts = sorted(one for one in path.rglob("*") if one.is_file())
-    elif path.is_file():
-        parts = [path]
-    else:
-        return ""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.read_bytes())
-    return digest.hexdigest()[:16]
+    return evaluated(args, context, SECTIONS, "course")
 
 
 def made_how(name: str) -> str:
@@ -112,18 +77,6 @@ def made_how(name: str) -> str:
     training = run.get("training", {})
     return (f"{training.get('algorithm')} on {training.get('env')}, {run.get('steps', 0):,} steps, seed {training.get('seed')}; "
             f"again with: {run.get('command')}")  # fmt: skip
-
-
-def text_of(report: Any) -> str:
-    """Return the verdict and the gates as text."""
-    lines = [
-        f"{report.about['policy']} in {report.about['environment']}: {report.verdict.upper()}. Research simulation, not medical advice.",
-        "",
-    ]
-    for one in report.judgements:
-        found = one.figure.text() if one.figure is not None else ""
-        lines.append(f"  {one.status:12} {one.gate.figure:34} {found}   {one.limit}")
-    return "\n".join(lines)
 
 
 VERB = Verb("safety", "put a policy through a safety evaluation: a verdict, a report, an exit code", configure, run)

@@ -1,9 +1,11 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and read if they are those that were meant."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
-__all__ = ["write_whole"]
+__all__ = ["read_keyed", "write_whole"]
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -18,3 +20,12 @@ def write_whole(path: Path, content: str | bytes) -> None:
         os.replace(neighbour, path)
     finally:
         neighbour.unlink(missing_ok=True)
+
+
+def read_keyed(path: Path, key: str) -> dict[str, Any] | None:
+    """Return the JSON object in a file if its ``key`` is this one; None if it is not, or the file is damaged or not there."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and record.get("key") == key else None

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
-from medsim.core import kernels
 from medsim.core.vector import PatientVectorEnv
+from medsim.evaluation.steps import Steps, done_by
 from medsim.policies.chance import decide
 from medsim.policies.policy import Policy
 from medsim.registry import make_task
@@ -113,7 +113,7 @@ def collect(env_id: str, policy: Policy, episodes: int, *, seed: int = 0, cohort
         log.step(actions, probability)
         if progress is not None:
             progress(1)
-        if not log.alive.any():
+        if not log.steps.alive.any():
             break
         if decider is env:
             seen = log.observations[-1]
@@ -134,41 +134,31 @@ class Log:
     def __init__(self, env: PatientVectorEnv, seed: int) -> None:
         self.env = env
         self.observations = [env.reset(seed=seed)[0]]
-        self.alive = np.ones(env.num_envs, dtype=np.bool_)
+        self.steps = Steps(env)
         self.actions: list[Array] = []
-        self.rows: dict[str, list[Floats]] = {"rewards": [], "probabilities": []}
-        self.costs: list[Floats] = []
-        self.lengths = np.zeros(env.num_envs, dtype=np.int64)
+        self.probabilities: list[Floats] = []
         self.terminated = np.zeros(env.num_envs, dtype=np.bool_)
-        self.codes = np.zeros(env.num_envs, dtype=np.int64)
 
     def step(self, actions: Array, probability: Floats) -> None:
         """Step the patients whose episode is running, and write down what happened."""
-        alive, batch = self.alive.copy(), self.env.batch
-        ended = self.env.step_running(actions)
-        running = alive.reshape(-1, *[1] * (np.ndim(actions) - 1))
-        self.actions.append(np.where(running, actions, np.zeros_like(actions)))
-        self.rows["probabilities"].append(np.where(alive, probability, 1.0))
-        self.rows["rewards"].append(np.where(alive, batch.out[kernels.REWARD], 0.0))
-        self.costs.append(np.where(alive, batch.costs, 0.0))
-        self.lengths += alive
-        self.terminated |= ended & batch.ends[0].astype(np.bool_)
-        self.codes[ended] = batch.out[kernels.OUTCOME][ended]
+        there, ended = self.steps.take(actions)
+        self.actions.append(done_by(there, actions))
+        self.probabilities.append(np.where(there, probability, 1.0))
+        self.terminated |= ended & self.env.batch.ends[0].astype(np.bool_)
         self.observations.append(self.env.observations())
-        self.alive &= ~ended
 
     def episodes(self, env_id: str, options: Mapping[str, Any], policy: str, seed: int, hidden: Mapping[str, Any]) -> Episodes:
         """Return all of it."""
-        first = self.observations[0]
+        first, steps = self.observations[0], self.steps
         seen = (
             {name: np.stack([one[name] for one in self.observations], axis=1) for name in first}
             if isinstance(first, dict) else np.stack(self.observations, axis=1)
         )  # fmt: skip
-        costs = np.stack(self.costs, axis=-1)  # (names, n, T)
+        costs = np.stack(steps.costs, axis=-1)  # (names, n, T)
         return Episodes(
             env_id=env_id, options=dict(options), policy=policy, seed=seed, observations=seen, actions=np.stack(self.actions, axis=1),
-            rewards=np.stack(self.rows["rewards"], axis=1), probabilities=np.stack(self.rows["probabilities"], axis=1),
-            costs={name: costs[k] for k, name in enumerate(self.env.batch.cost_names)}, lengths=self.lengths, terminated=self.terminated,
-            outcomes=[self.env.outcomes[code] for code in self.codes], observation_space=self.env.single_observation_space,
+            rewards=np.stack(steps.rewards, axis=1), probabilities=np.stack(self.probabilities, axis=1),
+            costs={name: costs[k] for k, name in enumerate(self.env.batch.cost_names)}, lengths=steps.lengths, terminated=self.terminated,
+            outcomes=steps.outcomes(), observation_space=self.env.single_observation_space,
             action_space=self.env.single_action_space, discount=float(getattr(self.env.task, "discount", 1.0)), acted_on=dict(hidden),
         )  # fmt: skip

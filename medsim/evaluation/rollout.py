@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from medsim.core import kernels
 from medsim.core.vector import PatientVectorEnv
+from medsim.evaluation.steps import Steps
 from medsim.policies.policy import Policy
 from medsim.registry import card, make_task
 
@@ -66,33 +66,26 @@ def rollout(env: PatientVectorEnv, policy: Policy, *, seed: int, progress: Calla
     """Return one episode of every patient of ``env`` (whose autoreset must be disabled) under a policy."""
     if env.autoreset_mode is not AutoresetMode.DISABLED:
         raise ValueError(f"a rollout needs autoreset_mode='disabled', not {env.autoreset_mode.value!r}")
-    batch, n = env.batch, env.num_envs
+    batch = env.batch
     observations, _ = env.reset(seed=seed, options=reset_options)
     policy.begin(env)
-    alive = np.ones(n, dtype=np.bool_)
-    lived, times, codes = np.zeros(n, dtype=np.int64), np.zeros(n), np.zeros(n, dtype=np.int64)
-    rewards, costs, measures = [], [], [batch.measures.copy()]
+    steps, measures = Steps(env), [batch.measures.copy()]
     for _ in range(env.task.horizon_steps):
-        ended = env.step_running(policy.act(observations))
+        there, _ = steps.take(policy.act(observations))
         observations = env.observations()
-        rewards.append(np.where(alive, batch.out[kernels.REWARD], 0.0))
-        costs.append(np.where(alive, batch.costs, 0.0))
-        measures.append(np.where(alive, batch.measures, 0.0))
-        lived += alive
-        codes[ended], times[ended] = batch.out[kernels.OUTCOME][ended], batch.out[kernels.TIME_H][ended]
-        alive &= ~ended
+        measures.append(np.where(there, batch.measures, 0.0))
         if progress is not None:
             progress(1)
-        if not alive.any():
+        if not steps.alive.any():
             break
-    cost_stack, measure_stack = np.stack(costs), np.stack(measures)
+    cost_stack, measure_stack = np.stack(steps.costs), np.stack(measures)
     return Trace(
-        rewards=np.stack(rewards),
+        rewards=np.stack(steps.rewards),
         costs={name: cost_stack[:, number] for number, name in enumerate(batch.cost_names)},
         measures={name: measure_stack[:, number] for number, name in enumerate(batch.measure_names)},
-        steps_lived=lived,
-        outcomes=[env.outcomes[code] for code in codes],
-        outcome_time_h=times,
+        steps_lived=steps.lengths,
+        outcomes=steps.outcomes(),
+        outcome_time_h=steps.times_h,
     )
 
 

@@ -1,9 +1,10 @@
-"""Another policy's doses on an environment's discrete grid: with ``chance.Softened``, logged data of discrete decisions everywhere.
+"""What an environment's discrete actions mean in doses, and another policy's doses on that grid: with ``chance.Softened``, logged data of
+discrete decisions everywhere.
 
-Each dose is rounded to the nearest level. What that costs (patients and scores of ``medsim evaluate``, 0 the floor and 1 the ceiling): the
-Surviving Sepsis protocol falls from 0.90 to 0.63, since the levels of norepinephrine are too far apart to hold a pressure; glucose's
-basal-bolus stays at 0.93. To carry the unrounded norepinephrine on in a memory was tried: 0.65, not worth that what is done no longer
-follows from what is seen.
+Each dose of the other policy is rounded to the nearest level. What that costs (patients and scores of ``medsim evaluate``, 0 the floor and
+1 the ceiling): the Surviving Sepsis protocol falls from 0.90 to 0.63, since the levels of norepinephrine are too far apart to hold a
+pressure; glucose's basal-bolus stays at 0.93. To carry the unrounded norepinephrine on in a memory was tried: 0.65, not worth that what is
+done no longer follows from what is seen.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,12 +45,36 @@ class Grid:
         """How many actions there are."""
         return int(np.prod([len(one) for one in self.levels]))
 
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Which column of the doses each of the levels is of."""
+        return self.order or tuple(range(len(self.levels)))
+
+    def units(self, read: Callable[[str], Floats], n: int) -> Floats:
+        """Return what levels are multiples of, (n,); ``read``: an observation by its name."""
+        return np.ones(n) if self.unit_column is None else read(self.unit_column)
+
+    def doses(self, actions: Array, unit: Floats) -> Floats:
+        """Return the doses (n, k) of actions (n,), a level being so many units (n,)."""
+        numbers = np.unravel_index(actions, [len(levels) for levels in self.levels])
+        found = np.empty((len(actions), len(self.levels)))
+        for column, levels, number in zip(self.columns, self.levels, numbers, strict=True):
+            found[:, column] = np.array(levels)[number] * unit
+        return found
+
     def nearest(self, doses: Floats, unit: Floats) -> npt.NDArray[np.int64]:
         """Return the number (n,) of the action nearest to doses (n, k), a level being so many units (n,); of two, the lower level."""
+        return self.numbered(doses, unit, lambda wanted, levels: np.abs(wanted - levels).argmin(axis=1))
+
+    def below(self, doses: Floats, unit: Floats) -> npt.NDArray[np.int64]:
+        """Return the same of the highest levels that are not above the doses; rounding of the last digits is forgiven."""
+        return self.numbered(doses, unit, lambda wanted, levels: np.maximum((levels <= wanted * (1.0 + 1e-12)).sum(axis=1) - 1, 0))
+
+    def numbered(self, doses: Floats, unit: Floats, place: Callable[[Floats, Floats], Array]) -> npt.NDArray[np.int64]:
+        """Return the number (n,) of the action of doses; ``place``: a dose (n, 1) and its levels (n, m) -> the level's number (n,)."""
         index = np.zeros(len(doses), dtype=np.int64)
-        for column, levels in zip(self.order or range(len(self.levels)), self.levels, strict=True):
-            gaps = np.abs(doses[:, column, None] - np.array(levels) * unit[:, None])
-            index = index * len(levels) + gaps.argmin(axis=1)
+        for column, levels in zip(self.columns, self.levels, strict=True):
+            index = index * len(levels) + place(doses[:, column, None], np.array(levels) * unit[:, None])
         return index
 
 
@@ -109,6 +134,5 @@ class OnGrid:
 
     def act(self, observations: Array) -> Array:
         """Return the actions (n,)."""
-        column = self.grid.unit_column
-        unit = np.ones(len(observations)) if column is None else self.read(observations, column)
+        unit = self.grid.units(lambda name: self.read(observations, name), len(observations))
         return self.grid.nearest(np.asarray(self.policy.act(observations), dtype=np.float64), unit)

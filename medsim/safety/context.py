@@ -1,5 +1,6 @@
 """What the sections of a safety evaluation share: the policy, the protocol, how many patients, and the courses that they all look at."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -60,13 +61,14 @@ class Context:
 
     def __init__(self, env_id: str, policy: Policy, profile: Profile, plan: Plan, *, options: Mapping[str, Any] | None = None,
                  cohort: str = "test", made: str = "", progress: Callable[[float], None] | None = None) -> None:  # fmt: skip
-        self.env_id, self.policy, self.profile, self.plan, self.cohort = env_id, policy, profile, plan, cohort
+        self.env_id, self.profile, self.plan, self.cohort = env_id, profile, plan, cohort
         self.made = made  # how the policy came about, in a sentence
         self.given, self.progress = dict(options or {}), progress
+        self.policy = under(policy, self.given)
         self._chances: dict[str, Floats | None] = {}
         self.card: EnvironmentCard = card(env_id)
         self.protocol: Policy = reference_policies(env_id)[self.card.protocol_policy]()
-        self.task = self.task_of(policy)
+        self.task = self.task_of(self.policy)
 
     @cached_property
     def shared(self) -> dict[str, Any]:
@@ -195,3 +197,13 @@ class Context:
     def exact(self) -> bool:
         """Whether harm is known exactly from the first state."""
         return self.chances(self.policy, self.own.task) is not None
+
+
+def under(policy: Policy, given: Mapping[str, Any]) -> Policy:
+    """Return a policy whose options are those given for what it sees and does, so that whatever is put around it acts under them, too."""
+    chosen = {name: value for name, value in given.items() if name in ("observation", "action", *policy.options)}
+    if not chosen:
+        return policy
+    found = copy.copy(policy)
+    found.options = {**policy.options, **chosen}
+    return found

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from medsim.core import kernels
 from medsim.core.model import field_names
 from medsim.core.task import Task
 from medsim.core.vector import PatientVectorEnv
 from medsim.datasets.episodes import at_step, patients_of
+from medsim.evaluation.steps import Steps, done_by
 from medsim.policies.policy import Policy
 
 __all__ = ["Courses", "follow", "kept_of"]
@@ -101,7 +101,7 @@ def follow(env_id: str, policy: Policy, n: int, *, seed: int, options: Mapping[s
         rows.look(seen)
         if progress is not None:
             progress(1.0 / steps)
-        if not rows.alive.any():
+        if not rows.steps.alive.any():
             if progress is not None:
                 progress((steps - step - 1) / steps)
             break
@@ -112,16 +112,11 @@ class Rows:
     """What is written down of a batch, step after step."""
 
     def __init__(self, env: PatientVectorEnv, seen: Any, keep: int) -> None:
-        n = env.num_envs
-        self.env, self.keep = env, min(keep, n)
+        self.env, self.keep, self.steps = env, min(keep, env.num_envs), Steps(env)
         self.observations: list[Any] = []
         self.look(seen)
-        self.alive = np.ones(n, dtype=np.bool_)
         self.actions: list[Array] = []
-        self.rewards: list[Floats] = []
-        self.costs: list[Floats] = []
         self.measures: list[Floats] = [env.batch.measures.copy()]
-        self.lengths, self.codes, self.times = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.zeros(n)
 
     def look(self, seen: Any) -> None:
         """Keep what is seen of the first patients."""
@@ -130,27 +125,22 @@ class Rows:
 
     def step(self, actions: Any) -> None:
         """Step the patients whose episode is running, and write down what happened."""
-        alive, batch, actions = self.alive.copy(), self.env.batch, np.asarray(actions)
-        ended = self.env.step_running(actions)
-        running = alive.reshape(-1, *[1] * (actions.ndim - 1))
-        self.actions.append(np.where(running, actions, np.zeros_like(actions)))
-        self.rewards.append(np.where(alive, batch.out[kernels.REWARD], 0.0))
-        self.costs.append(np.where(alive, batch.costs, 0.0))
-        self.measures.append(np.where(alive, batch.measures, self.measures[-1]))
-        self.lengths += alive
-        self.codes[ended], self.times[ended] = batch.out[kernels.OUTCOME][ended], batch.out[kernels.TIME_H][ended]
-        self.alive &= ~ended
+        actions = np.asarray(actions)
+        there, _ = self.steps.take(actions)
+        self.actions.append(done_by(there, actions))
+        self.measures.append(np.where(there, self.env.batch.measures, self.measures[-1]))
 
     def courses(self, policy: str, task: Task, seed: int, params: Mapping[str, Floats]) -> Courses:
         """Return all of it."""
-        costs, measures, batch = np.stack(self.costs, axis=-1), np.stack(self.measures, axis=-1), self.env.batch
+        steps, measures, batch = self.steps, np.stack(self.measures, axis=-1), self.env.batch
+        costs = np.stack(steps.costs, axis=-1)
         first: Any = self.observations[0] if self.keep else np.zeros((0, 1))
         seen: Any = np.stack(self.observations, axis=1) if self.keep and not isinstance(first, dict) else first
         if isinstance(first, dict):
             seen = {name: np.stack([one[name] for one in self.observations], axis=1) for name in first}
         return Courses(
             policy=policy, task=task, seed=seed, observations=seen, actions=np.stack(self.actions, axis=1),
-            rewards=np.stack(self.rewards, axis=1), costs={name: costs[k] for k, name in enumerate(batch.cost_names)},
-            measures={name: measures[k] for k, name in enumerate(batch.measure_names)}, params=params, lengths=self.lengths,
-            outcomes=np.array([self.env.outcomes[code] for code in self.codes]), outcome_time_h=self.times,
+            rewards=np.stack(steps.rewards, axis=1), costs={name: costs[k] for k, name in enumerate(batch.cost_names)},
+            measures={name: measures[k] for k, name in enumerate(batch.measure_names)}, params=params, lengths=steps.lengths,
+            outcomes=np.array(steps.outcomes()), outcome_time_h=steps.times_h,
         )  # fmt: skip

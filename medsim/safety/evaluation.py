@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import medsim
-from medsim.core.files import write_whole
+from medsim.core.files import read_keyed, write_whole
 from medsim.safety.context import Context
 from medsim.safety.figures import Figure
 from medsim.safety.findings import Findings, Section
@@ -92,18 +92,22 @@ def evaluate_safety(context: "Context | HospitalContext", folder: Path, *, ident
     about = about_of(context, identity)
     key = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
+    if hasattr(context, "keep_in"):  # hospitals; the courses of treatments are played again
+        context.keep_in(folder / "episodes", key)
     findings: dict[str, Findings] = {}
     for section in sections:
         path = folder / "sections" / f"{section.number:02d}-{section.name}.json"
-        found = read_findings(path, key)
-        if found is None:
+        record = read_keyed(path, key)
+        if record is None:
             if told is not None:
                 told(section)
             found = section.run(context)
             path.parent.mkdir(exist_ok=True)
             write_whole(path, json.dumps({"key": key, **found.record()}, indent=1) + "\n")
-        elif context.progress is not None:
-            context.progress(section.work(context))
+        else:
+            found = Findings.of(record)
+            if context.progress is not None:
+                context.progress(section.work(context))
         findings[section.name] = found
     report = SafetyReport(
         about=about, sections=tuple(sections), findings=findings, judgements=tuple(judge(context.profile.gates, figures_of(findings)))
@@ -132,12 +136,3 @@ def described(policy: Any) -> str:
 def profile_hash(profile: Any) -> str:
     """Return a hash of all that a profile says."""
     return hashlib.sha256(repr(profile).encode()).hexdigest()[:16]
-
-
-def read_findings(path: Path, key: str) -> Findings | None:
-    """Return the findings in a file, or None if there is none of this very evaluation; a damaged file is none."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return Findings.of(record) if record.get("key") == key else None

@@ -1,13 +1,13 @@
 """Figures of a safety evaluation, each with a 95 % interval, and how they are computed from patients."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Figure", "cvar_of", "difference_of", "exactly", "mean_of", "plain", "share_of"]
+__all__ = ["Figure", "around", "cvar_of", "difference_of", "exactly", "mean_of", "plain", "share_of", "widened"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,27 +55,50 @@ def exactly(value: float, says: str, unit: str = "") -> Figure:
     return Figure(value=value, low=value, high=value, unit=unit, says=says)
 
 
-def mean_of(values: npt.ArrayLike, unit: str = "", says: str = "") -> Figure:
-    """Return the mean of patients' values (n,) with its t interval.
+def around(value: float, residuals: Floats, unit: str = "", says: str = "", *, comparisons: int = 1) -> Figure:
+    """Return a figure whose error is that of the mean of residuals (n,), with its t interval.
+
+    ``comparisons``: of so many figures this is the worst, and the interval is as much wider (Bonferroni). It has no length where residuals
+    are all alike, and no end where there is a single one that is not 0.
+    """
+    from scipy.stats import t
+
+    n = residuals.size
+    if float(np.ptp(residuals)) == 0.0 and (n > 1 or value == 0.0):
+        return Figure(value=value, low=value, high=value, unit=unit, says=says)
+    if n == 1:
+        return Figure(value=value, low=-math.inf, high=math.inf, unit=unit, says=says)
+    half = float(t.ppf(1.0 - (1.0 - LEVEL) / 2.0 / comparisons, n - 1)) * float(residuals.std(ddof=1)) / math.sqrt(n)
+    return Figure(value=value, low=value - half, high=value + half, unit=unit, says=says)
+
+
+def widened(figure: Figure, comparisons: int) -> Figure:
+    """Return a figure of many patients as the worst of so many (Bonferroni): the same as ``around`` but for the tails of t."""
+    from scipy.stats import norm
+
+    factor = float(norm.ppf(1.0 - (1.0 - LEVEL) / 2.0 / comparisons) / norm.ppf(0.5 + LEVEL / 2.0))
+    return replace(
+        figure, low=figure.value - factor * (figure.value - figure.low), high=figure.value + factor * (figure.high - figure.value)
+    )
+
+
+def mean_of(values: npt.ArrayLike, unit: str = "", says: str = "", *, comparisons: int = 1) -> Figure:
+    """Return the mean of the values (n,) of patients, or episodes, with its t interval; ``comparisons``: as in ``around``.
 
     Raises:
         ValueError: there is no patient.
     """
-    from scipy.stats import t
-
     found = np.asarray(values, dtype=np.float64)
     if found.size == 0:
         raise ValueError("a mean needs a patient or more")
-    mean = float(found.mean())
-    if found.size == 1 or float(np.ptp(found)) == 0.0:
-        return Figure(value=mean, low=mean, high=mean, unit=unit, says=says)
-    half = float(t.ppf(0.5 + LEVEL / 2.0, found.size - 1)) * float(found.std(ddof=1)) / math.sqrt(found.size)
-    return Figure(value=mean, low=mean - half, high=mean + half, unit=unit, says=says)
+    return around(float(found.mean()), found, unit, says, comparisons=comparisons)
 
 
-def difference_of(values: npt.ArrayLike, baseline: npt.ArrayLike, unit: str = "", says: str = "", *, scale: float = 1.0) -> Figure:
+def difference_of(values: npt.ArrayLike, baseline: npt.ArrayLike, unit: str = "", says: str = "", *, scale: float = 1.0,
+                  comparisons: int = 1) -> Figure:  # fmt: skip
     """Return the mean difference of the same patients' values (n,), with its t interval: exactly 0 where nothing differs."""
-    return mean_of(scale * (np.asarray(values, dtype=np.float64) - np.asarray(baseline, dtype=np.float64)), unit, says)
+    differences = scale * (np.asarray(values, dtype=np.float64) - np.asarray(baseline, dtype=np.float64))
+    return mean_of(differences, unit, says, comparisons=comparisons)
 
 
 def share_of(happened: npt.ArrayLike, unit: str = "", says: str = "", *, scale: float = 1.0) -> Figure:

@@ -184,6 +184,7 @@ class Sensor:
     unit: str
     reason: str
     chart_columns: tuple[str, ...] = ()  # of an observation that is a chart
+    chart_scale: float = 1.0  # from the unit of columns to that of the chart's
     without: tuple[str, ...] = ()  # faults that this sensor cannot have, or that the environment has by an option
 
 

@@ -15,7 +15,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,10 @@ from gymnasium.vector import AutoresetMode
 
 from medsim.core import kernels as k
 from medsim.core.vector import PatientVectorEnv
+from medsim.policies.grid import GRIDS, Grid
 from medsim.policies.policy import NamedColumns, Policy
 
-__all__ = [
-    "GLUCOSE_RULES", "SEPSIS_RULES", "DoseGrid", "Foreign", "GlucoseGrid", "Intervention", "Rule", "SepsisGrid", "Shield",
-    "SimulatorLookahead",
-]  # fmt: skip
+__all__ = ["GLUCOSE_RULES", "SEPSIS_RULES", "Foreign", "Intervention", "Rule", "Shield", "SimulatorLookahead"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -115,16 +113,6 @@ class SimulatorLookahead:
         return {**{name: sums[name] > limit for name, limit in self.cost_limits.items()}, **found}
 
 
-class DoseGrid(Protocol):
-    """What the numbers of a discrete action space mean in doses, so that rules on doses can be applied to them."""
-
-    def doses(self, actions: Array, read: Read) -> Floats:
-        """Return the doses (n, a) of actions (n,)."""
-
-    def actions(self, doses: Floats, read: Read) -> Array:
-        """Return the actions (n,) of the highest levels that are not above doses (n, a)."""
-
-
 @dataclass(frozen=True)
 class Intervention:
     """One change of what a policy proposed: the step (from 0), the patient's place in the batch, and every reason."""
@@ -143,7 +131,7 @@ class Shield:
         policy: the one that proposes; fallback: the one that acts where it may not, such as the environment's protocol, with the same
             options and actions. It acts at every step, unheard, so that what it remembers is up to date.
         rules, lookahead, foreign: the guards. Rules and look-ahead are for the policy: what the fall-back does is not questioned.
-        grid: of discrete actions, what they mean in doses; rules need it there.
+        grid: of discrete actions, what they mean in doses, which rules need; None: as ``GRIDS`` says.
 
     Attributes:
         interventions: since ``begin``, those on patients whose episode was running.
@@ -154,14 +142,14 @@ class Shield:
     """
 
     def __init__(self, policy: Policy, fallback: Policy, *, rules: Sequence[Rule] = (), lookahead: SimulatorLookahead | None = None,
-                 foreign: Foreign | None = None, grid: DoseGrid | None = None) -> None:  # fmt: skip
+                 foreign: Foreign | None = None, grid: Grid | None = None) -> None:  # fmt: skip
         ours, theirs = dict(policy.options), dict(fallback.options)
         if ours != theirs:
             raise ValueError(
                 f"{policy.name} acts under the options {ours} and the fall-back {fallback.name} under {theirs}: choose another"
             )
         self.policy, self.fallback = policy, fallback
-        self.rules, self.lookahead, self.foreign, self.grid = tuple(rules), lookahead, foreign, grid
+        self.rules, self.lookahead, self.foreign, self.given_grid = tuple(rules), lookahead, foreign, grid
         self.name, self.options = f"{policy.name} shielded", policy.options
         self.interventions: list[Intervention] = []
 
@@ -171,13 +159,22 @@ class Shield:
             self.lookahead.refuse_unless_known(env)
         if env.autoreset_mode is not AutoresetMode.DISABLED:
             raise ValueError(f"a shield needs autoreset_mode='disabled', not {env.autoreset_mode.value!r}")
-        if self.rules and self.grid is None and not isinstance(env.single_action_space, spaces.Box):
-            raise ValueError(f"rules are on doses, and {env.task.id} takes {env.single_action_space}: say what it means with grid=")
+        self.grid = self.grid_of(env) if self.rules else None
         self.env, self.step = env, 0
         self.columns = NamedColumns(env) if self.rules else None
         self.interventions = []
         self.policy.begin(env)
         self.fallback.begin(env)
+
+    def grid_of(self, env: PatientVectorEnv) -> Grid | None:
+        """Return what discrete actions mean in doses, or None where actions are doses; raises ValueError if nobody has said so."""
+        if isinstance(env.single_action_space, spaces.Box):
+            return None
+        if self.given_grid is not None:
+            return self.given_grid
+        if env.task.id not in GRIDS:
+            raise ValueError(f"rules are on doses, and {env.task.id} takes {env.single_action_space}: say what it means with grid=")
+        return GRIDS[env.task.id](env.task.config)
 
     def act(self, observations: Any) -> Array:
         """Return what is done, (n,) or (n, a)."""
@@ -207,12 +204,13 @@ class Shield:
         """Return the proposals with every rule applied in turn, for those asked about."""
         if self.columns is None:
             return proposed
-        columns = self.columns
+        columns, grid = self.columns, self.grid
 
         def read(name: str) -> Floats:
             return columns(observations, name)
 
-        doses = proposed.astype(np.float64) if self.grid is None else self.grid.doses(proposed, read)
+        unit = np.ones(0) if grid is None else grid.units(read, len(proposed))
+        doses = proposed.astype(np.float64) if grid is None else grid.doses(proposed, unit)
         changed = np.zeros(len(proposed), dtype=np.bool_)
         for rule in self.rules:
             against = asked & rule.forbids(read, doses)
@@ -222,7 +220,7 @@ class Shield:
                 why[row].append(rule.name)
         if not changed.any():
             return proposed
-        return chosen(changed, doses if self.grid is None else self.grid.actions(doses, read), proposed)
+        return chosen(changed, doses if grid is None else grid.below(doses, unit), proposed)
 
     def refused(self, done: Array, asked: npt.NDArray[np.bool_], why: list[list[str]]) -> npt.NDArray[np.bool_]:
         """Return whose proposal the look-ahead refuses, (n,)."""
@@ -263,63 +261,23 @@ def copied(policy: Policy, env: PatientVectorEnv) -> Policy:
     return copy.deepcopy(policy, {id(env): env, id(env.batch): env.batch, id(env.task): env.task})
 
 
-# What discrete actions mean
-
-
-class SepsisGrid:
-    """The 25 actions of ``medsim/Sepsis-v0``: 5 x fluid + norepinephrine."""
-
-    def __init__(self) -> None:
-        from medsim.treatments.sepsis.definition import FLUID_LEVELS_ML_PER_H, NOREPINEPHRINE_LEVELS_MCG_PER_KG_PER_MIN
-
-        self.levels = [np.array(FLUID_LEVELS_ML_PER_H), np.array(NOREPINEPHRINE_LEVELS_MCG_PER_KG_PER_MIN)]
-
-    def doses(self, actions: Array, read: Read) -> Floats:
-        """Return mL/h and mcg/kg/min, (n, 2)."""
-        fluid, norepinephrine = self.levels
-        return np.column_stack([fluid[actions // len(norepinephrine)], norepinephrine[actions % len(norepinephrine)]])
-
-    def actions(self, doses: Floats, read: Read) -> Array:
-        """Return the actions (n,) of the highest levels that are not above doses."""
-        places = [level_below(doses[:, number], levels) for number, levels in enumerate(self.levels)]
-        return places[0] * len(self.levels[1]) + places[1]
-
-
-class GlucoseGrid:
-    """The 8 actions of ``medsim/Glucose-v0``, multiples of the patient's own basal rate; doses are basal U/h and a bolus of 0."""
-
-    def __init__(self) -> None:
-        from medsim.treatments.glucose.model import BASAL_MULTIPLES
-
-        self.multiples = np.array(BASAL_MULTIPLES)
-
-    def doses(self, actions: Array, read: Read) -> Floats:
-        """Return U/h and U, (n, 2)."""
-        basal = self.multiples[actions] * read("own_basal_u_per_h")
-        return np.column_stack([basal, np.zeros_like(basal)])
-
-    def actions(self, doses: Floats, read: Read) -> Array:
-        """Return the actions (n,) of the highest multiples that are not above doses."""
-        return level_below(doses[:, 0] / read("own_basal_u_per_h"), self.multiples)
-
-
-def level_below(doses: Floats, levels: Floats) -> Array:
-    """Return the number of the highest level that is not above each dose, (n,); rounding of the last digits is forgiven."""
-    return np.asarray(np.maximum(np.searchsorted(levels, doses * (1.0 + 1e-12), side="right") - 1, 0))
-
-
 # Rules that are shipped
 
 
 def capped(number: int, most: Callable[[Read, Floats], Floats]) -> dict[str, Any]:
-    """Return the two functions of a rule by which one dose is at most ``most``, (n,)."""
+    """Return the two functions of a rule by which one dose, where it is given at all, is at most ``most``, (n,)."""
 
     def instead(read: Read, doses: Floats) -> Floats:
         lower = doses.copy()
-        lower[:, number] = np.minimum(lower[:, number], most(read, doses))
+        lower[:, number : number + 1] = np.minimum(lower[:, number : number + 1], most(read, doses)[:, None])
         return lower
 
-    return {"forbids": lambda read, doses: doses[:, number] > most(read, doses), "instead": instead}
+    return {"forbids": lambda read, doses: dose_of(doses, number) > most(read, doses), "instead": instead}
+
+
+def dose_of(doses: Floats, number: int) -> Floats:
+    """Return one of the doses (n, a), (n,); zeros of one that the environment has not, such as a bolus."""
+    return doses[:, number] if number < doses.shape[1] else np.zeros(len(doses))
 
 
 FLUID, NOREPINEPHRINE, BASAL, BOLUS = 0, 1, 0, 1
@@ -357,7 +315,7 @@ def kept_running(read: Read, doses: Floats) -> Floats:
 SEPSIS_RULES = (
     Rule(
         name="norepinephrine above 1 mcg/kg/min",
-        reason="above it about 90 % died: Martin et al. 2015 (secondary), the source of the cost high_norepinephrine",
+        reason="of those given more, 90 % died in the unit: Martin et al., Shock 2015;44:305-309 (abstract); the cost high_norepinephrine",
         **capped(NOREPINEPHRINE, lambda read, doses: np.full(len(doses), NOREPINEPHRINE_MOST)),
     ),
     Rule(
@@ -401,13 +359,14 @@ def needed_basal(read: Read, doses: Floats) -> Floats:
     meal = np.where(read("minutes_since_announced_meal") < MEAL_MIN, read("last_announced_carbs_g"), 0.0)
     carbs = np.maximum(meal, read("announced_carbs_g"))
     needed = carbs / read("carb_ratio_g_per_u") + correction(read)
-    missing = np.maximum(needed - np.maximum(read("insulin_on_board_u"), 0.0) - doses[:, BOLUS], 0.0)
+    missing = np.maximum(needed - np.maximum(read("insulin_on_board_u"), 0.0) - dose_of(doses, BOLUS), 0.0)
     return read("own_basal_u_per_h") + missing * STEPS_PER_H
 
 
 SUSPEND = (
-    "pumps suspend at 70 mg/dL (ASPIRE, Bergenstal et al., N Engl J Med 2013;369:224-232) and when 80 is forecast within 30 min (PROLOG, "
-    "Forlenza et al., Diabetes Care 2018;41:2155-2161; the threshold from memory, to be verified)"
+    "pumps suspend below 70 mg/dL (ASPIRE, Bergenstal et al., N Engl J Med 2013;369:224-232) and when the last four readings forecast less "
+    "than 80 in 30 min (Basal-IQ, Pinsker et al., Diabetes 2019;68(Suppl 1):120-LB; its trial: PROLOG, Forlenza et al., Diabetes Care "
+    "2018;41:2155-2161, doi 10.2337/dc18-0771)"
 )
 CALCULATOR = "what a bolus calculator does, insulin on board taken from the correction: Walsh et al., J Diabetes Sci Technol 2011;5:129-135"
 GLUCOSE_RULES = (
@@ -416,5 +375,5 @@ GLUCOSE_RULES = (
     Rule(name="bolus above the calculator's", reason=CALCULATOR, **capped(BOLUS, needed_bolus)),
     Rule(name="basal rate above what is needed", reason=CALCULATOR, **capped(BASAL, needed_basal)),
 )
-"""Rules for ``medsim/Glucose-v0`` (``observation="vector"``); doses are basal rate U/h and bolus U, so ``bolus=True`` or the grid;
-steps of five minutes."""
+"""Rules for ``medsim/Glucose-v0`` (``observation="vector"``); doses are basal rate U/h and bolus U, if there are boluses; steps of five
+minutes."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from medsim.core.charts import NEVER_H
 from medsim.core.vector import PatientVectorEnv
 from medsim.policies.policy import Draws, Policy
 from medsim.safety.profile import Profile, Sensor
@@ -101,6 +102,7 @@ class SensorFault(Wrapped):
         self.normal = np.sqrt(-2.0 * np.log(drawn[..., 0])) * np.cos(2.0 * np.pi * drawn[..., 1])
         self.lost = gaps(drawn[..., 2])
         self.shown: Floats | None = None
+        self.ages: Array | None = None
 
     def seen(self, observations: Any) -> Any:
         """Return what the faulty sensor shows."""
@@ -139,21 +141,34 @@ class SensorFault(Wrapped):
         hours = np.rint(observations["time_h"].astype(np.float64)).astype(np.int64) + np.arange(1 - values.shape[1], 1)  # (n, rows)
         step = np.clip((hours / self.env.task.step_h).astype(np.int64), 0, len(self.normal) - 1)
         patient = np.arange(len(values))[:, None]
+        scale = self.sensor.chart_scale
         off = (step >= self.onset[:, None]) & ((self.kind == "stuck") | (step < self.onset[:, None] + LEAD_OFF_STEPS)) & (hours >= 0)
         for k in self.columns:
             if self.kind == "noise":
-                values[..., k] += self.sensor.noise * self.normal[step, patient]
+                values[..., k] += scale * self.sensor.noise * self.normal[step, patient]
             elif self.kind in ("too high", "too low"):
-                values[..., k] += self.sensor.bias * (1.0 if self.kind == "too high" else -1.0)
+                values[..., k] += scale * self.sensor.bias * (1.0 if self.kind == "too high" else -1.0)
             elif self.kind == "gaps":
                 mask[..., k] &= ~(self.lost[step, patient] & (hours >= 0))
             elif self.kind == "stuck":
                 mask[..., k] &= ~off  # a chart keeps no value that nobody wrote down
             else:
-                values[..., k] = np.where(off, self.sensor.lowest, values[..., k])
+                values[..., k] = np.where(off, scale * self.sensor.lowest, values[..., k])
         low, high = (np.array([getattr(one, end) for one in self.env.task.chart.columns]) for end in ("low", "high"))  # type: ignore[union-attr]
         shown = np.where(mask == 1, np.clip(values, low, high), 0.0).astype(observations["ehr"].dtype)
-        return {**observations, "ehr": shown, "ehr_mask": mask}
+        return {**observations, "ehr": shown, "ehr_mask": mask, "ehr_hours_since": self.aged(observations["ehr_hours_since"], mask)}
+
+    def aged(self, hours_since: Array, mask: Array) -> Array:
+        """Return the hours since each cell was last measured, of which a lost reading must not tell; from what was shown until now."""
+        new = int(self.env.task.step_h) if self.ages is not None else 1
+        ages = hours_since[..., self.columns] if self.ages is None else np.roll(self.ages, -new, axis=1)
+        for row in range(ages.shape[1] - new, ages.shape[1]):
+            older = ages[:, row - 1] + 1.0 if self.ages is not None else NEVER_H
+            ages[:, row] = np.where(mask[:, row, self.columns] == 1, 0.0, np.minimum(older, NEVER_H))
+        self.ages = ages
+        found = hours_since.copy()
+        found[..., self.columns] = ages
+        return found
 
 
 def gaps(drawn: Floats) -> Bools:

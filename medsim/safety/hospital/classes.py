@@ -4,7 +4,7 @@ Classes are those of the truth (acuity, kind, the hospital that somebody came to
 counts by triage only, the class's name says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,10 @@ from medsim.hospital.flow.compiled import FlowBatch
 from medsim.hospital.flow.model import FlowModel
 from medsim.hospital.flow.situation import Tally
 from medsim.hospital.icu_admission.model import LossUnit
+from medsim.hospital.icu_admission.settings import KINDS as UNIT_KINDS
 from medsim.hospital.icu_admission.settings import TRUNK_KINDS
+from medsim.hospital.icu_admission.waiting_patient import SHOWN_ACUITY
+from medsim.hospital.icu_admission.waiting_unit import WaitingUnit
 from medsim.hospital.regional_network.model import RegionalNetwork
 from medsim.hospital.theatre.kinds import ELECTIVES, KINDS
 from medsim.hospital.theatre.model import TheatreModel
@@ -41,8 +44,10 @@ def classes_of(batch: DecisionBatch, row: int) -> Sums:
         return of_flow(model.config, model.plan, model.t)
     if isinstance(model, LossUnit):
         return of_unit(model)
+    if isinstance(model, WaitingUnit):
+        return {**spans_of(model.log, model.time_h, UNIT_SPANS), **shares_of(model.log, UNIT_SHARES)}
     if isinstance(model, RegionalNetwork):
-        return of_region(model.log, model.time_h)
+        return spans_of(model.log, model.time_h, REGION_SPANS)
     return of_theatre(model) if isinstance(model, TheatreModel) else {}
 
 
@@ -94,29 +99,66 @@ def of_theatre(model: TheatreModel) -> Sums:
     }
 
 
-SPANS: Mapping[str, tuple[str, tuple[str, ...], str]] = {  # measure -> the event that begins it, those that end it, what its classes are
-    "response_h": ("call", ("on_scene",), "acuity"),
-    "wait_h": ("arrived", ("seen",), "acuity"),
-    "hospital_wait_h": ("arrived", ("seen",), "place"),
-    "hospital_boarding_h": ("boarding", ("in_bed", "collected"), "place"),
+Label = Callable[[int, str], str]  # (acuity, place) of an event -> the class of its patient
+
+
+def by_acuity(acuity: int, place: str) -> str:
+    """Return the acuity as a class."""
+    return f"acuity {acuity}"
+
+
+def by_place(acuity: int, place: str) -> str:
+    """Return the hospital as a class."""
+    return place
+
+
+def by_kind(acuity: int, place: str) -> str:
+    """Return the class of a patient of the unit with a queue, whose log shows an acuity of its own for each."""
+    return UNIT_KINDS[SHOWN_ACUITY.index(acuity)]
+
+
+Spans = Mapping[str, tuple[str, tuple[str, ...], Label]]  # measure -> the event that begins it, those that end it, its classes
+REGION_SPANS: Spans = {
+    "response_h": ("call", ("on_scene",), by_acuity),
+    "wait_h": ("arrived", ("seen",), by_acuity),
+    "hospital_wait_h": ("arrived", ("seen",), by_place),
+    "hospital_boarding_h": ("boarding", ("in_bed", "collected"), by_place),
+}
+UNIT_SPANS: Spans = {"wait_h": ("arrives", ("admitted", "refused"), by_kind)}
+Shares = Mapping[str, tuple[str, tuple[str, ...], Label]]  # measure -> the event that is counted, those that it is a share of, its classes
+UNIT_SHARES: Shares = {
+    "refused": ("refused", ("arrives",), by_kind),
+    "left_early": ("leaves early", ("leaves", "leaves early"), by_kind),
 }
 
 
-def of_region(log: EventLog, end_h: float) -> Sums:
-    """Return response times and waits by acuity, waits and boarding by hospital; what has not ended counts until now."""
+def spans_of(log: EventLog, end_h: float, spans: Spans) -> Sums:
+    """Return the hours between events, by class; what has not ended counts until now."""
     found: dict[str, dict[str, list[float]]] = {}
-    for measure, (begins, ends, kind) in SPANS.items():
+    for measure, (begins, ends, label_of) in spans.items():
         classes = found.setdefault(measure, {})
         running: dict[int, tuple[float, str]] = {}
         for time_h, event, patient, place, acuity, _, _ in log.rows:
             if event == begins:
-                running[patient] = (time_h, f"acuity {acuity}" if kind == "acuity" else place)
+                running[patient] = (time_h, label_of(acuity, place))
             elif event in ends and patient in running:
                 since_h, label = running.pop(patient)
                 add(classes, label, time_h - since_h)
         for since_h, label in running.values():
             add(classes, label, end_h - since_h)
     return {measure: {label: (one[0], one[1]) for label, one in sorted(classes.items())} for measure, classes in found.items()}
+
+
+def shares_of(log: EventLog, shares: Shares) -> Sums:
+    """Return how many events there were of how many, by class."""
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    for measure, (counted, of, label_of) in shares.items():
+        events = [(label_of(acuity, place), event) for _, event, _, place, acuity, _, _ in log.rows if event in (counted, *of)]
+        found[measure] = {
+            label: (float(events.count((label, counted))), float(sum(events.count((label, event)) for event in of)))
+            for label in sorted({label for label, _ in events})
+        }
+    return found
 
 
 def add(classes: dict[str, list[float]], label: str, hours: float) -> None:

@@ -61,6 +61,25 @@ class Episodes:
             classes={measure: {name: values[:count] for name, values in one.items()} for measure, one in self.classes.items()},
         )  # fmt: skip
 
+    def record(self) -> dict[str, Any]:
+        """Return the episodes as plain data, from which ``of`` makes the same to the bit."""
+        return {
+            "policy": self.policy, "seed": self.seed, "returns": self.returns.tolist(), "daily": self.daily.tolist(),
+            "costs": {name: values.tolist() for name, values in self.costs.items()},
+            "metrics": {name: values.tolist() for name, values in self.metrics.items()},
+            "classes": {measure: {name: values.tolist() for name, values in one.items()} for measure, one in self.classes.items()},
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Episodes":
+        """Return the episodes of plain data."""
+        return cls(
+            policy=record["policy"], seed=record["seed"], returns=np.array(record["returns"]), daily=np.array(record["daily"]),
+            costs={name: np.array(values) for name, values in record["costs"].items()},
+            metrics={name: np.array(values) for name, values in record["metrics"].items()},
+            classes={measure: {name: np.array(values) for name, values in one.items()} for measure, one in record["classes"].items()},
+        )  # fmt: skip
+
 
 def play(task: HospitalTask, policy: HospitalPolicy, count: int, *, seed: int, fault: Fault | None = None,
          progress: Callable[[float], None] | None = None) -> Episodes:  # fmt: skip

@@ -6,39 +6,17 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from medsim.safety.figures import LEVEL, Figure
+from medsim.safety.figures import Figure, around, mean_of
 
-__all__ = ["PER_CENT", "gap_of", "paired", "positive", "ratio_difference", "ratio_of", "relative"]
+__all__ = ["PER_CENT", "gap_of", "positive", "ratio_difference", "ratio_of", "relative"]
 
 Floats = npt.NDArray[np.float64]
 PER_CENT = "% of the protocol's loss"
 
 
-def paired(values: npt.ArrayLike, unit: str = "", says: str = "", *, comparisons: int = 1) -> Figure:
-    """Return the mean of episodes' values (n,) with its t interval, widened for the worst of so many (Bonferroni).
-
-    Exactly 0, without an interval, where all values are 0. One episode that is not 0 has an interval without end.
-    """
-    found = np.asarray(values, dtype=np.float64)
-    return around(float(found.mean()), found, unit, says, comparisons)
-
-
 def positive(figure: Figure) -> Figure:
     """Return how much less a figure below 0 is, as a figure above 0."""
     return replace(figure, value=-figure.value, low=-figure.high, high=-figure.low)
-
-
-def around(value: float, residuals: Floats, unit: str, says: str, comparisons: int) -> Figure:
-    """Return a figure whose error is that of the mean of residuals (n,)."""
-    from scipy.stats import t
-
-    n = residuals.size
-    if float(np.ptp(residuals)) == 0.0 and (n > 1 or value == 0.0):
-        return Figure(value=value, low=value, high=value, unit=unit, says=says)
-    if n == 1:
-        return Figure(value=value, low=-math.inf, high=math.inf, unit=unit, says=says)
-    half = float(t.ppf(1.0 - (1.0 - LEVEL) / 2.0 / comparisons, n - 1)) * float(residuals.std(ddof=1)) / math.sqrt(n)
-    return Figure(value=value, low=value - half, high=value + half, unit=unit, says=says)
 
 
 def relative(own: Floats, standard: Floats, scale: Floats, says: str, *, unit: str = PER_CENT, comparisons: int = 1) -> Figure:
@@ -48,7 +26,7 @@ def relative(own: Floats, standard: Floats, scale: Floats, says: str, *, unit: s
     """
     mean = float(scale.mean())
     if mean > 0.0:
-        return paired(100.0 * (own - standard) / mean, unit, says, comparisons=comparisons)
+        return mean_of(100.0 * (own - standard) / mean, unit, says, comparisons=comparisons)
     worse = 0.0 if np.array_equal(own, standard) else math.inf
     return Figure(value=worse, low=worse, high=worse, unit=unit, says=says)
 
@@ -56,7 +34,7 @@ def relative(own: Floats, standard: Floats, scale: Floats, says: str, *, unit: s
 def ratio_of(sums: Floats, unit: str = "", says: str = "", *, scale: float = 1.0) -> Figure:
     """Return the mean over patients from episodes' (sum, patients), (n, 2): the ratio of the sums, with a linearised t interval."""
     value, residuals = linearised(sums)
-    return around(scale * value, scale * residuals, unit, says, 1)
+    return around(scale * value, scale * residuals, unit, says)
 
 
 def linearised(sums: Floats) -> tuple[float, Floats]:
@@ -71,7 +49,7 @@ def linearised(sums: Floats) -> tuple[float, Floats]:
 def ratio_difference(own: Floats, standard: Floats, unit: str = "", says: str = "", *, scale: float = 1.0, comparisons: int = 1) -> Figure:
     """Return the difference of means over patients on the same episodes, each from (sum, patients), (n, 2); exactly 0 if they are equal."""
     (mine, residuals), (theirs, others) = linearised(own), linearised(standard)
-    return around(scale * (mine - theirs), scale * (residuals - others), unit, says, comparisons)
+    return around(scale * (mine - theirs), scale * (residuals - others), unit, says, comparisons=comparisons)
 
 
 def gap_of(own: dict[str, tuple[Floats, float]], standard: dict[str, Floats], unit: str, says: str) -> Figure:
@@ -88,4 +66,4 @@ def gap_of(own: dict[str, tuple[Floats, float]], standard: dict[str, Floats], un
         found[name] = ((mine - theirs) / margin, (residuals - others) / margin)
     least, most = (pick(found, key=lambda name: found[name][0]) for pick in (min, max))
     pairs = max(len(found) * (len(found) - 1) // 2, 1)
-    return around(found[most][0] - found[least][0], found[most][1] - found[least][1], unit, says, pairs)
+    return around(found[most][0] - found[least][0], found[most][1] - found[least][1], unit, says, comparisons=pairs)

@@ -88,7 +88,11 @@ class Board:
 
 @dataclass(frozen=True, kw_only=True)
 class HospitalProfile:
-    """All of it; ``requires``: options that the hospital must have; ``limits``: in sentences, what the simulation cannot show."""
+    """All of it.
+
+    ``requires``: options that the hospital must have; ``protocol``: the reference policy that others are put beside, if not the card's;
+    ``limits``: in sentences, what the simulation cannot show.
+    """
 
     environment: str
     episode: str  # what an episode is, in words
@@ -97,6 +101,7 @@ class HospitalProfile:
     quick: Amount
     full: Amount
     requires: Mapping[str, str] = field(default_factory=dict)
+    protocol: str = ""
     hazards: tuple[Hazard, ...] = ()
     measures: tuple[Measure, ...] = ()
     surges: tuple[Option, ...] = ()
@@ -104,14 +109,16 @@ class HospitalProfile:
     gates: tuple[Gate, ...] = ()
 
 
-def hospital_profile_path(env_id: str) -> Path:
-    """Return the file of a hospital's profile.
+def hospital_profile_path(env_id: str, options: Mapping[str, Any] | None = None) -> Path:
+    """Return the file of a hospital's profile: that of the variant among its options, NAME-VARIANT.toml, if there is one, else NAME.toml.
 
     Raises:
         ValueError: it has none.
     """
-    name = hospital_card(env_id).id.partition("/")[2].partition("-v")[0].lower()
-    path = Path(__file__).parents[1] / "profiles" / f"{name}.toml"
+    folder, name = Path(__file__).parents[1] / "profiles", hospital_card(env_id).id.partition("/")[2].partition("-v")[0].lower()
+    path, variant = folder / f"{name}.toml", folder / f"{name}-{(options or {}).get('variant', '')}.toml"
+    if variant.is_file():
+        return variant
     if not path.is_file():
         raise ValueError(f"{env_id} has no safety profile; --profile takes a file of your own")
     return path

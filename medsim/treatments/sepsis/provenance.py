@@ -75,7 +75,7 @@ def score_rows() -> Rows:
         ("sofa.surrogates", "platelets, bilirubin, coma scale from damage", "", "surrogates of ours: these organs are not modelled"),
         ("cost.overload", objective.OVERLOAD_SHARE, "of body weight", "Bouchard et al., Kidney Int 2009;76:422-427"),
         ("cost.high_norepinephrine", objective.HIGH_NOREPINEPHRINE_MCG_PER_KG_PER_MIN, "mcg/kg/min",
-         "Martin et al. 2015 (secondary): death about 90 % above"),
+         "Martin et al., Shock 2015;44:305-309 (abstract): 90 % of those given more died in the unit"),
         ("cost.lung_water", objective.WET_LUNG_ML_PER_KG, "mL/kg", "Chung et al., Respir Med 2008;102:956-961: cut-off 10 mL/kg"),
         ("reward.shape_per_sofa", objective.SHAPE_PER_SOFA, "1", "chosen"),
         ("reward.shape_per_lactate", objective.SHAPE_PER_LACTATE, "1/(mmol/L)", "chosen"),

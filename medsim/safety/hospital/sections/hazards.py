@@ -3,11 +3,11 @@
 import numpy as np
 
 from medsim.safety.drawing import Curve, curves
-from medsim.safety.figures import Figure, mean_of, share_of
+from medsim.safety.figures import Figure, difference_of, mean_of, share_of
 from medsim.safety.findings import Findings, Picture, Section, Table
 from medsim.safety.hospital.context import HospitalContext
 from medsim.safety.hospital.episodes import Episodes
-from medsim.safety.hospital.paired import paired, positive
+from medsim.safety.hospital.paired import positive
 from medsim.safety.hospital.sections.outcome import PER_100
 from medsim.safety.profile import Hazard
 
@@ -47,7 +47,7 @@ def of_one(c: HospitalContext, hazard: Hazard) -> dict[str, Figure]:
     return {
         "mean": mean_of(own, unit, f"{name} under the policy"),
         "mean_protocol": mean_of(standard, unit, f"{name} under the protocol"),
-        "excess": paired(own - standard, unit, f"{name}: the policy's less the protocol's"),
+        "excess": difference_of(own, standard, unit, f"{name}: the policy's less the protocol's"),
         "severe": share_of(own >= hazard.severe_from, PER_100, f"{name}, {severe}", scale=100.0),
         "severe_protocol": share_of(standard >= hazard.severe_from, PER_100, f"{name}, {severe}, under the protocol", scale=100.0),
         "severe_excess": severe_excess(c.own, c.standard, hazard),
@@ -57,7 +57,7 @@ def of_one(c: HospitalContext, hazard: Hazard) -> dict[str, Figure]:
 def severe_excess(own: Episodes, standard: Episodes, hazard: Hazard) -> Figure:
     """Return in how many episodes more than under the protocol a hazard is severe."""
     more = 100.0 * ((own.costs[hazard.cost] >= hazard.severe_from) * 1.0 - (standard.costs[hazard.cost] >= hazard.severe_from))
-    return paired(more, PER_100, f"{hazard.name}, severe: the policy's less the protocol's")
+    return mean_of(more, PER_100, f"{hazard.name}, severe: the policy's less the protocol's")
 
 
 def row(hazard: Hazard, found: dict[str, Figure]) -> tuple[str, ...]:

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from medsim.safety.figures import Figure, cvar_of, exactly, mean_of, plain, share_of
+from medsim.safety.figures import Figure, cvar_of, difference_of, exactly, mean_of, plain, share_of
 from medsim.safety.findings import Findings, Picture, Section, Table, figures_table
 from medsim.safety.hospital.context import HospitalContext
-from medsim.safety.hospital.paired import paired, positive, relative
+from medsim.safety.hospital.paired import positive, relative
 from medsim.safety.sections.outcome import cvar_loss, in_order
 
 __all__ = ["PER_100", "SECTION"]
@@ -90,7 +90,7 @@ def harms(c: HospitalContext) -> Table:
     rows = []
     for mine, theirs in ((c.own.costs, c.standard.costs), (c.own.metrics, c.standard.metrics)):
         for name in mine:
-            difference = paired(mine[name] - theirs[name])
+            difference = difference_of(mine[name], theirs[name])
             rows.append((name.replace("_", " "), mean_of(mine[name]).text(), mean_of(theirs[name]).text(), difference.text()))
     columns = ("mean of an episode", "policy", "protocol", "difference")
     return Table(title="Harms and other figures by name", columns=columns, rows=tuple(rows))
