@@ -79,17 +79,9 @@ class Context:
     def options_of(self, policy: Policy, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the options under which a policy acts: the card's, its own, those that keep the patients the same, those given."""
         given = dict(self.given)
-        if not self.is_own(policy):
+        if policy is not self.policy:
             given = {name: value for name, value in given.items() if name not in ("observation", "action", *policy.options)}
         return {**self.card.evaluation, **policy.options, **self.shared, **given, "cohort": self.cohort, **(more or {})}
-
-    def is_own(self, policy: Policy) -> bool:
-        """Return whether a policy is the one that is evaluated, or that one within others: with faults, or softened."""
-        inner: Any = policy
-        while inner is not None and inner is not self.policy:
-            within = getattr(inner, "policy", None)
-            inner = None if within is inner else within
-        return inner is self.policy
 
     def task_of(self, policy: Policy) -> Task:
         """Return the task in which a policy acts."""

@@ -15,11 +15,10 @@ from medsim.core.vector import PatientVectorEnv
 from medsim.policies.policy import Policy
 from medsim.safety.context import Context
 from medsim.safety.drawing import matrix
-from medsim.safety.figures import Figure, difference_of, exactly, plain
+from medsim.safety.figures import Figure, difference_of, exactly, plain, widened
 from medsim.safety.findings import Findings, Picture, Section, Table
 from medsim.safety.profile import Physiology
 from medsim.safety.search import WorstPatient, worst_patient
-from medsim.safety.sections.subgroups import widened
 from medsim.safety.stress import DOSE_FAULTS, SENSOR_FAULTS, Adversary, DoseFault, MixedUp, SensorFault, sees
 
 __all__ = ["SECTION", "Cell", "cells_of"]

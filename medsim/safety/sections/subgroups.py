@@ -5,10 +5,10 @@ import numpy.typing as npt
 
 from medsim.safety.context import Context
 from medsim.safety.drawing import Interval, intervals
-from medsim.safety.figures import Figure, difference_of, mean_of, widened
+from medsim.safety.figures import Figure, difference_of, mean_of
 from medsim.safety.findings import Findings, Picture, Section, Table
 
-__all__ = ["SECTION", "widened"]
+__all__ = ["SECTION"]
 
 Bools = npt.NDArray[np.bool_]
 
