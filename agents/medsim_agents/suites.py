@@ -63,8 +63,7 @@ class Share:
 
 EXPECTED_DEATHS = {"deaths": "expected"}  # probabilities of death in place of drawn ones, as medsim evaluate has it too
 
-# The full suite takes 5.4 hours of processor time at a budget of 1 (python -m benchmarks.tuning.suite_cost; docs/leaderboard.md has the
-# table), by short trainings; of those that limit costs, and of those that learn from logged data, nothing is measured yet.
+# What the full suite takes at a budget of 1: docs/leaderboard.md, by python -m benchmarks.tuning.suite_cost.
 SEEDS = (0, 1, 2, 3, 4)
 BUDGET = 1.0  # of all steps of the full suite: half of it takes half as long
 
