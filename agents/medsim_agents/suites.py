@@ -98,13 +98,13 @@ SHARES = (
     ),
     Share(
         env="medsim/ICUAdmission-v0",
-        steps={"maskable-ppo": 100_000, "dqn": 100_000, "recurrent-ppo": 50_000, "ppo-lagrangian": 100_000},
+        steps={"maskable-ppo": 100_000, "dqn": 100_000, "recurrent-ppo": 30_000, "ppo-lagrangian": 100_000},
         curve_points=6,
         validation_patients=16,
     ),
     Share(
         env="medsim/RegionalNetwork-v0",
-        steps={"maskable-ppo": 100_000, "dqn": 100_000, "recurrent-ppo": 100_000, "ppo-lagrangian": 100_000},
+        steps={"maskable-ppo": 100_000, "dqn": 100_000, "recurrent-ppo": 50_000, "ppo-lagrangian": 100_000},
         patients=20,
         curve_points=4,
         validation_patients=8,
