@@ -51,6 +51,15 @@ def test_a_suite_has_each_reference_once_and_each_agent_once_a_seed():
     assert len({job.id for job in jobs}) == 5
 
 
+def test_a_curve_that_is_drawn_otherwise_is_trained_anew_under_the_same_id(tmp_path):
+    job = next(job for job in jobs_of(TINY) if job.policy == "dqn")
+    other = replace(job, curve_points=1)
+    assert job.id == other.id
+    one, again = (run_job(each, tmp_path) for each in (job, other))
+    assert len(again["learning_curve"]) < len(one["learning_curve"])
+    assert again["result"] == one["result"]
+
+
 def test_an_id_changes_with_whatever_decides_the_result():
     job = next(job for job in jobs_of(TINY) if job.policy == "ppo")
     others = [

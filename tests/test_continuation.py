@@ -20,7 +20,10 @@ from medsim_agents.verbs import verbs
 
 ENV = "medsim/SepsisSCM-v0"
 SMALL = {"validation_patients": 8, "curve_points": 1}
-PPO = {"steps": 20_480, "n_envs": 64, "n_steps": 20, "batch_size": 256, "n_epochs": 4, "net_arch": [32]}
+PPO = {
+    "steps": 20_480, "n_envs": 64, "n_steps": 20, "batch_size": 256, "n_epochs": 4, "net_arch": [32], "activation": "tanh",
+    "learning_rate": 1e-3, "gamma": 1.0, "gae_lambda": 0.95, "ent_coef": 0.0, "clip_range": 0.2,
+}  # fmt: skip
 DQN = {"steps": 600, "n_envs": 4, "learning_starts": 300, "batch_size": 32, "buffer_size": 400, "net_arch": [8]}
 SAC = {"steps": 200, "n_envs": 4, "learning_starts": 100, "batch_size": 32, "buffer_size": 400, "net_arch": [8]}
 

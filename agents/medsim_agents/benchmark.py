@@ -53,6 +53,11 @@ class Job:
         return {name: value for name, value in asdict(self).items() if name not in ("curve_points", "validation_patients", "origin")}
 
     @property
+    def training(self) -> str:
+        """The name of the folder of its training: its id, and how its learning curve is looked at, which the id leaves out."""
+        return f"{self.id}-{self.curve_points}-{self.validation_patients}"
+
+    @property
     def command(self) -> str:
         """What to type to run it again."""
         return f"medsim benchmark run {self.suite} --only {self.id}"
@@ -114,7 +119,7 @@ def _agent_job(name: str, board: Board, agent: Agent, seed: int) -> Job:
 
 
 def run_job(job: Job, folder: str | Path, progress: Steps | None = None) -> Record:
-    """Run a job, write its record into ``folder`` and return it; an agent's training is kept in ``folder/runs/<id>``.
+    """Run a job, write its record into ``folder`` and return it; an agent's training is kept in ``folder/runs``.
 
     Raises:
         TrainingInterrupted: it was told to stop; the same call goes on.
@@ -151,7 +156,7 @@ def train_for(job: Job, folder: Path, progress: Steps | None) -> Path:
         **changes,
     )
     training = replace(training, hyperparameters={**changes, "steps": job.steps}, origin=job.origin)
-    return train(training, folder / RUNS / job.id, progress, command=job.command)
+    return train(training, folder / RUNS / job.training, progress, command=job.command)
 
 
 def record_of(job: Job, result: Result, curve: list[dict[str, float]], spent: Mapping[str, float]) -> Record:
@@ -216,7 +221,7 @@ def jobs_to_run(chosen: Suite, folder: Path, only: str | None = None) -> list[Jo
         there_are = ", ".join(f"{job.id} ({job.policy}, seed {job.seed})" for job in jobs)
         raise ValueError(f"suite {chosen.name} has no job {only!r}; it has {there_are}")
     if (folder / f"{only}.json").is_file():
-        shutil.rmtree(folder / RUNS / only, ignore_errors=True)
+        shutil.rmtree(folder / RUNS / asked[0].training, ignore_errors=True)
     return asked
 
 
