@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,9 @@ class Context:
             self.env_id, policy, n, seed=self.plan.seed if seed is None else seed, options=self.options_of(policy, more), keep=keep,
             prepare=prepare, reset_options=reset_options, progress=lambda share: self.tell(share * n / self.plan.patients),
         )  # fmt: skip
+
+    def keep_in(self, folder: Path, key: str) -> None:
+        """Keep nothing: courses are played again where an evaluation goes on, since they hold what was seen at every step."""
 
     def tell(self, work: float) -> None:
         """Count work done, in courses of all the plan's patients."""

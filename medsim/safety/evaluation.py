@@ -92,8 +92,7 @@ def evaluate_safety(context: "Context | HospitalContext", folder: Path, *, ident
     about = about_of(context, identity)
     key = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    if hasattr(context, "keep_in"):  # hospitals; the courses of treatments are played again
-        context.keep_in(folder / "episodes", key)
+    context.keep_in(folder / "episodes", key)
     findings: dict[str, Findings] = {}
     for section in sections:
         path = folder / "sections" / f"{section.number:02d}-{section.name}.json"

@@ -19,6 +19,8 @@ __all__ = ["HospitalModelPolicy", "ModelActs", "Others", "Player", "everyone"]
 Array = npt.NDArray[Any]
 Whole = npt.NDArray[np.int64]
 
+FIRST = np.zeros(1, dtype=np.int64)  # the number of the only hospital, where there is one
+
 
 class ModelActs:
     """A trained model that answers for all roles, or for one.
@@ -235,9 +237,6 @@ class HospitalModelPolicy:
         row, masks = np.zeros((1, self.width), dtype=np.float32), np.zeros((1, self.most), dtype=np.int8)
         row[0, : len(seen)], masks[0, : len(mask)] = seen, mask
         return int(self.act_batch(self.numbers[agent], row, masks, FIRST)[0])
-
-
-FIRST = np.zeros(1, dtype=np.int64)  # the only hospital
 
 
 class Memories:
